@@ -1,0 +1,318 @@
+import type { Client } from 'pg'
+import { consentOf, writeEntry, type Draft as EntryDraft, type Entry } from '../ledger/entry.ts'
+import { addTotals } from '../ledger/totals.ts'
+import type { RefusalReason } from '../consent/refusal.ts'
+import { append as appendLeaf, leafHash, type Subtree } from '../merkle/tree.ts'
+import { nodeHasher } from '../storage/node_crypto.ts'
+import {
+  entriesOfDrafts,
+  lockAndLoad,
+  NoLedger,
+  writeAndCommit,
+  type Batch,
+} from '../storage/door.ts'
+import { tallyName, type Effect, type LedgerState, type Names } from '../storage/ledger_state.ts'
+import { random128 } from './ids.ts'
+import type { Signing } from './signing.ts'
+
+/**
+ * The one door. Everything that changes what may be released, and every release and refusal, is a draft handed to `append`;
+ * a ledger's order is the order in which drafts pass its bank's lock. See ARCHITECTURE.md, "The one door".
+ */
+export interface Door {
+  /**
+   * Decides a draft on the state under the bank's lock and, when it becomes an entry, returns after that entry is durable.
+   * Throws `DoorBusy` when the queue is full, `ReleasesStopped` for a release while signing is not in order (nothing is
+   * then in the ledger), and `DoorUnavailable` when the database did not answer in time: the entry may or may not be there,
+   * and the caller must act as if it were not.
+   */
+  append(bank: string, draft: Draft): Promise<Outcome>
+  /** Lets the batches in flight finish; refuses new drafts. */
+  close(): Promise<void>
+}
+
+export interface Draft {
+  readonly names: Names
+  /** Goes before every draft that is not: revocations, suspensions. */
+  readonly urgent?: boolean
+  /** Whether deciding for this draft would release data, and so needs signing to be in order. */
+  readonly releases?: boolean
+  /** Pure. What happens, given the state; it may not fail for any state that the named rows can be in. */
+  decide(state: LedgerState): Decision
+}
+
+export type Decision =
+  | { readonly entry?: EntryDraft; readonly effects?: readonly Effect[] }
+  | { readonly refused: RefusalReason }
+
+/** `began` is `performance.now()` before the batch began: the entry's `at` is never earlier. */
+export type Outcome =
+  | {
+      readonly kind: 'entered'
+      readonly n: number
+      readonly hash: Uint8Array
+      readonly at: string
+      readonly began: number
+    }
+  | { readonly kind: 'unchanged'; readonly at: string }
+  | { readonly kind: 'refused'; readonly reason: RefusalReason; readonly at: string }
+
+export const limits = {
+  batch_drafts_max: 256,
+  queue_drafts_max: 4_096,
+  attempts_max: 4,
+  /** A release is refused when the oldest unsigned entry has waited this long. */
+  unsigned_ms_max: 5_000,
+} as const
+
+export class DoorBusy extends Error {
+  override readonly name = 'DoorBusy'
+}
+
+export class DoorUnavailable extends Error {
+  override readonly name = 'DoorUnavailable'
+}
+
+export class ReleasesStopped extends Error {
+  override readonly name = 'ReleasesStopped'
+}
+
+interface Waiting {
+  readonly draft: Draft
+  readonly id: string
+  readonly resolve: (outcome: Outcome) => void
+  readonly reject: (error: Error) => void
+}
+
+interface Queue {
+  readonly urgent: Waiting[]
+  readonly others: Waiting[]
+  running: Promise<void> | undefined
+}
+
+/** A connection for one batch: `broken` ones are not used again. */
+export interface Connections {
+  acquire(): Promise<Client>
+  release(client: Client, broken: boolean): void
+}
+
+/** A door over connections of the service role. `signing` says whether releases may go on. */
+export function openDoor(connections: Connections, signing: Signing): Door {
+  const queues = new Map<string, Queue>()
+  let closed = false
+
+  const queueOf = (bank: string): Queue => {
+    const queue = queues.get(bank) ?? { urgent: [], others: [], running: undefined }
+    queues.set(bank, queue)
+    return queue
+  }
+
+  // While one batch commits the next one fills: group commit, one batch in flight a bank, and no timer.
+  const drain = async (bank: string, queue: Queue): Promise<void> => {
+    while (queue.urgent.length + queue.others.length > 0) {
+      const batch = queue.urgent.splice(0, limits.batch_drafts_max)
+      batch.push(...queue.others.splice(0, limits.batch_drafts_max - batch.length))
+      await runBatch({ connections, signing, bank, batch })
+    }
+    queue.running = undefined
+  }
+
+  return {
+    append(bank, draft) {
+      const queue = queueOf(bank)
+      if (closed) return Promise.reject(new DoorUnavailable('the broker is stopping'))
+      if (
+        queue.urgent.length + queue.others.length >= limits.queue_drafts_max &&
+        draft.urgent !== true
+      )
+        return Promise.reject(
+          new DoorBusy(`${limits.queue_drafts_max} drafts are waiting for ${bank}`),
+        )
+      return new Promise((resolve, reject) => {
+        const waiting = { draft, id: random128(), resolve, reject }
+        ;(draft.urgent === true ? queue.urgent : queue.others).push(waiting)
+        queue.running ??= Promise.resolve().then(() => drain(bank, queue))
+      })
+    },
+    async close() {
+      closed = true
+      await Promise.all([...queues.values()].map((queue) => queue.running))
+    },
+  }
+}
+
+interface BatchRun {
+  readonly connections: Connections
+  readonly signing: Signing
+  readonly bank: string
+  readonly batch: readonly Waiting[]
+}
+
+/** Runs a batch until each of its drafts is answered: again after a lost connection, and one by one when it is poisoned. */
+async function runBatch(run: BatchRun): Promise<void> {
+  let lostCommit = false
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await attemptBatch(run, lostCommit)
+    } catch (error) {
+      if (error instanceof NoLedger) return failAll(run.batch, error)
+      // The commit may have happened unheard. Ask for the draft ids, under the lock, before trying again.
+      lostCommit = true
+      if (isDataError(error) && run.batch.length > 1) return runAlone(run)
+      if (isDataError(error) || attempt === limits.attempts_max)
+        return failAll(
+          run.batch,
+          new DoorUnavailable('the ledger did not take the entry', { cause: error }),
+        )
+      if (run.batch.every(({ draft }) => draft.releases === true) && attempt > 1)
+        return failAll(
+          run.batch,
+          new DoorUnavailable('the ledger is not answering', { cause: error }),
+        )
+    }
+  }
+}
+
+async function runAlone(run: BatchRun): Promise<void> {
+  for (const waiting of run.batch) await runBatch({ ...run, batch: [waiting] })
+}
+
+function failAll(batch: readonly Waiting[], error: Error): void {
+  for (const { reject } of batch) reject(error)
+}
+
+/** Errors of the data itself (SQLSTATE classes 22 and 23): trying again cannot help, trying alone can. */
+function isDataError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^2[23]/.test(String(error.code))
+}
+
+async function attemptBatch(
+  { connections, signing, bank, batch }: BatchRun,
+  lostCommit: boolean,
+): Promise<void> {
+  const began = performance.now()
+  const client = await connections.acquire()
+  let broken = true
+  try {
+    const state = await lockAndLoad(
+      client,
+      bank,
+      batch.map(({ draft }) => draft.names),
+    )
+    signing.observe(bank, { size: state.edge.size, vkey: state.vkey })
+    const known = lostCommit
+      ? await entriesOfDrafts(
+          client,
+          bank,
+          batch.map(({ id }) => id),
+        )
+      : undefined
+    const pending = fold(state, batch, { signing, began, known })
+    if (pending.batch.entries.length + pending.batch.effects.length > 0)
+      await writeAndCommit(client, bank, pending.batch)
+    else await client.query('rollback')
+    signing.grew(bank, state.edge.size)
+    broken = false
+    for (const answer of pending.answers) answer()
+  } finally {
+    connections.release(client, broken)
+  }
+}
+
+/** Decides every draft in order, on a state that each changes for the next. Nothing is answered before the commit. */
+function fold(
+  state: LedgerState,
+  batch: readonly Waiting[],
+  {
+    signing,
+    began,
+    known,
+  }: {
+    signing: Signing
+    began: number
+    known: Awaited<ReturnType<typeof entriesOfDrafts>> | undefined
+  },
+): { batch: Batch; answers: (() => void)[] } {
+  const oldSize = state.edge.size
+  const entries: Batch['entries'][number][] = []
+  const subtrees: Subtree[] = []
+  const tails = new Map<string, number>()
+  const effects: Effect[] = []
+  const answers: (() => void)[] = []
+  for (const { draft, id, resolve, reject } of batch) {
+    const found = known?.get(id)
+    if (found !== undefined) {
+      answers.push(() => resolve({ kind: 'entered', ...found, began }))
+      continue
+    }
+    try {
+      const decision = decide(state, draft, signing)
+      if ('refused' in decision) {
+        answers.push(() => resolve({ kind: 'refused', reason: decision.refused, at: state.at }))
+        continue
+      }
+      const written = decision.entry === undefined ? undefined : enter(state, decision.entry)
+      for (const effect of decision.effects ?? []) applyEffect(state, effect)
+      effects.push(...(decision.effects ?? []))
+      if (written === undefined) {
+        answers.push(() => resolve({ kind: 'unchanged', at: state.at }))
+        continue
+      }
+      const { n, kind, consent, leaf } = written
+      const hash = leafHash(nodeHasher, leaf)
+      subtrees.push(...appendLeaf(nodeHasher, state.edge, hash))
+      if (consent !== undefined) tails.set(consent, n)
+      entries.push({ n, kind, consent, leaf, hash, draftId: id })
+      answers.push(() => resolve({ kind: 'entered', n, hash, at: state.at, began }))
+    } catch (error) {
+      answers.push(() => reject(error instanceof Error ? error : new Error(String(error))))
+    }
+  }
+  return {
+    batch: {
+      oldSize,
+      at: state.at,
+      edge: state.edge,
+      totals: state.totals,
+      entries,
+      subtrees,
+      tails,
+      effects,
+    },
+    answers,
+  }
+}
+
+function decide(state: LedgerState, draft: Draft, signing: Signing): Decision {
+  const decision = draft.decide(state)
+  if (draft.releases !== true || 'refused' in decision) return decision
+  const stopped = signing.stopped(state.bank)
+  if (stopped !== undefined) throw new ReleasesStopped(stopped)
+  if (state.unsignedMs > limits.unsigned_ms_max)
+    throw new ReleasesStopped(`the ledger has not been signed for ${state.unsignedMs} ms`)
+  return decision
+}
+
+/** The entry's bytes; the state is changed only once nothing can fail any more. */
+function enter(state: LedgerState, draft: EntryDraft) {
+  const consent = consentOf(draft)
+  const prev = consent === undefined ? undefined : state.tails.get(consent)
+  const body = prev === undefined ? draft.body : { ...draft.body, prev }
+  const n = state.edge.size
+  const totals = addTotals(state.totals, draft)
+  const entry = { v: 1, n, at: state.at, kind: draft.kind, body, totals } as Entry
+  const leaf = Buffer.from(writeEntry(entry))
+  state.totals = totals
+  if (consent !== undefined) state.tails.set(consent, n)
+  return { n, kind: draft.kind, consent, leaf }
+}
+
+function applyEffect(state: LedgerState, effect: Effect): void {
+  if ('remove' in effect) state.consents.delete(effect.id)
+  else if ('take' in effect) {
+    const tally = state.tallies.get(tallyName(effect.key))
+    if (tally !== undefined) tally.pending -= effect.count
+  } else if ('set' in effect && effect.set === 'consent')
+    state.consents.set(effect.record.consent.id, effect.record)
+  else if ('set' in effect) state.approvals.set(effect.approval.recipient, effect.approval)
+}

@@ -1,0 +1,93 @@
+import { classes } from '../consent/class.ts'
+import { standing } from '../consent/consent.ts'
+import { isCluster } from '../consent/cluster.ts'
+import { judgePurpose } from '../consent/purpose.ts'
+import { Refusal } from '../consent/refusal.ts'
+import type { Approval } from '../consent/terms.ts'
+import { openApproval } from '../ledger/approval.ts'
+import { CanonicalError } from '../ledger/canonical.ts'
+import { verifyJws } from '../storage/jws.ts'
+import type { Actor } from '../consent/consent.ts'
+import type { Broker } from './broker.ts'
+
+/** A bank's approval was not acceptable; the message says why. */
+export class ApprovalRejected extends Error {
+  override readonly name = 'ApprovalRejected'
+}
+
+/**
+ * Enters a bank's signed approval of a recipient in its ledger: what that bank lets the recipient ask its customers for, from
+ * this entry on. A second approval takes the place of the first, and lifts a suspension. `registeredClass` is the class in our
+ * own registry: bank and broker must agree. Throws `ApprovalRejected`.
+ */
+export async function approveRecipient(
+  broker: Broker,
+  {
+    bank,
+    jws,
+    origin,
+    registeredClass,
+  }: {
+    bank: string
+    jws: string
+    origin: string
+    registeredClass: (recipient: string) => Promise<string | undefined>
+  },
+): Promise<Approval> {
+  const key = broker.bankPort.banks.get(bank)?.key
+  if (key === undefined) throw new ApprovalRejected(`no bank ${bank} is in the directory`)
+  const signed = open(jws, { bank, origin, key, verify: verifyJws })
+  if (!classes[signed.class].mayReceive)
+    throw new ApprovalRejected(`class ${signed.class} can never receive data`)
+  if ((await registeredClass(signed.recipient)) !== signed.class)
+    throw new ApprovalRejected(`${signed.recipient} is not registered with class ${signed.class}`)
+  const denied = signed.purposes.find((purpose) => judgePurpose(purpose) !== 'allowed')
+  if (denied !== undefined) throw new ApprovalRejected(`no consent may name the purpose ${denied}`)
+  if (signed.clusters.length === 0 || !signed.clusters.every(isCluster))
+    throw new ApprovalRejected('the approval names no data cluster')
+  const { recipient, class: named, purposes, clusters, keys } = signed
+  const approval = { recipient, class: named, purposes, clusters, keys, suspended: false }
+  await broker.door.append(bank, {
+    names: { recipients: [recipient] },
+    decide: () => ({
+      entry: { kind: 'recipient.approve', body: signed },
+      effects: [{ set: 'approval', approval }],
+    }),
+  })
+  return approval
+}
+
+function open(...[jws, expected]: Parameters<typeof openApproval>) {
+  try {
+    return openApproval(jws, expected)
+  } catch (error) {
+    if (error instanceof CanonicalError) throw new ApprovalRejected(error.message)
+    throw error
+  }
+}
+
+/**
+ * Suspends a recipient at a bank: one entry, which every later decision and every replay honours. Throws `Refusal` when it
+ * has no standing approval there.
+ */
+export async function suspendRecipient(
+  broker: Broker,
+  { bank, recipient, by }: { bank: string; recipient: string; by: Actor },
+): Promise<{ at: string }> {
+  const outcome = await broker.door.append(bank, {
+    names: { recipients: [recipient] },
+    urgent: true,
+    decide(state) {
+      const approval = state.approvals.get(recipient)
+      const refused = standing(approval)
+      if (approval === undefined || refused !== undefined)
+        return { refused: refused ?? 'recipient_not_approved' }
+      return {
+        entry: { kind: 'recipient.suspend', body: { by, recipient } },
+        effects: [{ set: 'approval', approval: { ...approval, suspended: true } }],
+      }
+    },
+  })
+  if (outcome.kind === 'refused') throw new Refusal(outcome.reason)
+  return { at: outcome.at }
+}

@@ -1,0 +1,116 @@
+/** What the broker needs of banks; `banks/` implements it. Every call is bounded in time and size. */
+
+/** A bank as the directory describes it. */
+export interface Bank {
+  readonly id: string
+  readonly legalName: string
+  readonly lei: string
+  readonly issuer: string
+  readonly fdxBaseUrl: string
+  /** The bank's public key, which signs approvals of recipients. */
+  readonly key: Readonly<Record<string, string>>
+}
+
+/** The bank's tokens for one consent. Sealed under the link's key at rest. */
+export interface BankTokens {
+  readonly access_token: string
+  readonly refresh_token?: string
+  /** Milliseconds since the epoch. */
+  readonly expires: number
+}
+
+/** A login at the bank that has begun: where to send the browser, and what to remember until it returns. */
+export interface LoginStarted {
+  readonly url: string
+  readonly pending: LoginPending
+}
+
+export interface LoginPending {
+  readonly state: string
+  readonly nonce: string
+  readonly codeVerifier: string
+}
+
+/** A login that the bank has confirmed. */
+export interface BankLogin {
+  /** The identity that the bank asserts. */
+  readonly subject: string
+  readonly acr?: string
+  readonly authTime?: number
+  /** The bank's signed answer, exactly as received: what the grant commits to. */
+  readonly idToken: string
+  readonly tokens: BankTokens
+}
+
+/** What a login asks the bank for. `connections` and `delivery` logins ask for identity only. */
+export interface LoginRequest {
+  readonly nonce: string
+  /** FDX consent request for the bank's own consent; absent when only the identity is wanted. */
+  readonly consentRequest?: {
+    readonly clusters: readonly string[]
+    readonly lookback_days: number
+    readonly one_time: boolean
+    readonly duration_days: number
+  }
+}
+
+/** An account as the bank describes it, in FDX v6 members. Members not listed pass the minimiser by name or not at all. */
+export type FdxAccount = Readonly<Record<string, unknown>> & { readonly accountId: string }
+
+export type FdxTransaction = Readonly<Record<string, unknown>> & {
+  readonly transactionTimestamp: string
+}
+
+export interface TransactionsQuery {
+  readonly accountId: string
+  /** RFC 3339 times; the bank returns transactions in [startTime, endTime). */
+  readonly startTime: string
+  readonly endTime?: string
+  readonly pageKey?: string
+  readonly limit: number
+}
+
+export interface BankPort {
+  readonly banks: ReadonlyMap<string, Bank>
+  startLogin(bank: Bank, request: LoginRequest): Promise<LoginStarted>
+  /** Throws `BankRefused` when the customer cancelled or the answer does not verify. */
+  finishLogin(bank: Bank, callback: URL, pending: LoginPending): Promise<BankLogin>
+  accounts(bank: Bank, access: BankAccess): Promise<readonly FdxAccount[]>
+  transactions(
+    bank: Bank,
+    access: BankAccess,
+    query: TransactionsQuery,
+  ): Promise<{ transactions: readonly FdxTransaction[]; nextPageKey?: string }>
+  /** New tokens for a refresh token. Throws `BankRefused('invalid_grant')` when the bank has ended it. */
+  refresh(bank: Bank, tokens: BankTokens): Promise<BankTokens>
+  /** Ends the tokens at the bank; succeeds when they were already ended. */
+  revoke(bank: Bank, tokens: BankTokens): Promise<void>
+}
+
+export interface BankAccess {
+  readonly accessToken: string
+  /** The `x-fapi-interaction-id` sent along. */
+  readonly interaction: string
+}
+
+/** The bank said no: to a login, to a token, or to a request made with it. */
+export class BankRefused extends Error {
+  override readonly name = 'BankRefused'
+  readonly why: 'cancelled' | 'login_invalid' | 'invalid_grant' | 'invalid_token'
+
+  constructor(why: BankRefused['why'], detail: string = why) {
+    super(detail)
+    this.why = why
+  }
+}
+
+/** The bank did not answer as its contract says: 502, or 504 when it did not answer in time. Nothing was released. */
+export class BankUnavailable extends Error {
+  override readonly name = 'BankUnavailable'
+  readonly why: 'timeout' | 'unreachable' | 'bad_answer' | 'too_large'
+
+  constructor(why: BankUnavailable['why'], detail: string = why) {
+    super(detail)
+    this.why = why
+  }
+}

@@ -1,0 +1,18 @@
+import type { Broker } from './broker.ts'
+
+/**
+ * Adds an `epoch` entry, totals and nothing else, which anyone may be shown with its proof: when the ledger has grown since
+ * the newest one and that is at least `age_ms` old. Any number of processes may ask; one entry comes of it.
+ */
+export async function writeEpoch(broker: Broker, bank: string, age_ms: number): Promise<boolean> {
+  const outcome = await broker.door.append(bank, {
+    names: { epoch: true },
+    decide({ newestEpoch, edge, at }) {
+      if (newestEpoch !== undefined && newestEpoch.n === edge.size - 1) return {}
+      if (newestEpoch !== undefined && Date.parse(at) - Date.parse(newestEpoch.at) < age_ms)
+        return {}
+      return { entry: { kind: 'epoch', body: { size: edge.size } } }
+    },
+  })
+  return outcome.kind === 'entered'
+}

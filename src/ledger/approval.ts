@@ -1,0 +1,89 @@
+import { isClass } from '../consent/class.ts'
+import { isCluster } from '../consent/cluster.ts'
+import { CanonicalError } from './canonical.ts'
+import type { Bodies, PublicJwk } from './entry.ts'
+
+/** Verifies one JWS signature (RFC 7515) with a public key; `alg` is one of ES256, PS256, EdDSA. */
+export type VerifyJws = (
+  key: PublicJwk,
+  alg: string,
+  input: Uint8Array,
+  signature: Uint8Array,
+) => boolean
+
+const algorithms: readonly string[] = ['ES256', 'PS256', 'EdDSA']
+
+/** The `typ` of a bank's signed approval of a recipient. */
+export const approval_typ = 'countersign-approval+jwt'
+
+/** A compact JWS's size limit, so that the entry that carries it fits. */
+export const approval_jws_chars_max = 3000
+
+/**
+ * Opens a bank's signed approval: a compact JWS, `typ` as above, whose payload names this bank as `iss`, the ledger's origin
+ * as `aud`, and the recipient, class, purposes, clusters and encryption keys it admits. Throws `CanonicalError`.
+ */
+export function openApproval(
+  jws: string,
+  {
+    bank,
+    origin,
+    key,
+    verify,
+  }: { bank: string; origin: string; key: PublicJwk; verify: VerifyJws },
+): Bodies['recipient.approve'] {
+  const [protectedHeader = '', payload = '', signature = '', ...rest] = jws.split('.')
+  if (rest.length > 0 || jws.length > approval_jws_chars_max)
+    throw new CanonicalError('not a compact JWS')
+  const header = jsonOf(protectedHeader)
+  const alg = header['alg']
+  if (
+    typeof alg !== 'string' ||
+    !algorithms.includes(alg) ||
+    header['typ'] !== approval_typ ||
+    'crit' in header
+  )
+    throw new CanonicalError('not a signed approval')
+  const input = new TextEncoder().encode(`${protectedHeader}.${payload}`)
+  if (!verify(key, alg, input, bytesOf(signature)))
+    throw new CanonicalError("the approval is not signed by the bank's key")
+  const claims = jsonOf(payload)
+  if (claims['iss'] !== bank || claims['aud'] !== origin)
+    throw new CanonicalError('the approval is for another ledger')
+  return { ...approved(claims), jws }
+}
+
+function approved(
+  claims: Readonly<Record<string, unknown>>,
+): Omit<Bodies['recipient.approve'], 'jws'> {
+  const { recipient, class: named, clusters, purposes, keys } = claims
+  if (typeof recipient !== 'string' || !isClass(named))
+    throw new CanonicalError('the approval names no recipient or class')
+  if (!isStrings(clusters) || !clusters.every(isCluster))
+    throw new CanonicalError('the approval names an unknown cluster')
+  if (!isStrings(purposes) || !isStrings(keys))
+    throw new CanonicalError('the approval lacks purposes or keys')
+  return { recipient, class: named, clusters, purposes, keys }
+}
+
+const isStrings = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string')
+
+function jsonOf(part: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(
+      new TextDecoder('utf-8', { fatal: true }).decode(bytesOf(part)),
+    )
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Readonly<Record<string, unknown>>
+  } catch {
+    // Said below: whatever is not a JSON object is not a JWS part.
+  }
+  throw new CanonicalError('not a compact JWS')
+}
+
+function bytesOf(part: string): Uint8Array {
+  if (!/^[A-Za-z0-9_-]+$/.test(part)) throw new CanonicalError('not base64url')
+  const binary = atob(part.replaceAll('-', '+').replaceAll('_', '/'))
+  return Uint8Array.from(binary, (char) => char.charCodeAt(0))
+}
