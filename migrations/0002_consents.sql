@@ -9,6 +9,8 @@ create table consents (
   terms jsonb,
   link_id text,
   bank_token_id text,
+  -- Sealed under the link's key: the bank's account behind each handle, and what the grant's commitments commit to.
+  accounts_sealed bytea,
   evidence_sealed bytea,
   created_at timestamptz not null default clock_timestamp(),
   granted_at timestamptz,
@@ -95,15 +97,6 @@ create table link_keys (
   link_id text not null,
   sealed bytea not null,
   primary key (bank_id, link_id)
-);
-
--- The bank's account behind a handle, sealed under the link's key.
-create table accounts (
-  bank_id text not null,
-  handle text not null check (length(handle) = 22),
-  link_id text not null,
-  sealed bytea not null,
-  primary key (bank_id, handle)
 );
 
 create table bank_tokens (

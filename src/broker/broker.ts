@@ -1,4 +1,6 @@
 import type { Database } from '../storage/database.ts'
+import type { Class } from '../consent/class.ts'
+import type { EarlyCheck } from '../storage/early_check.ts'
 import type { Vault } from '../storage/vault.ts'
 import type { Door } from './append.ts'
 import type { BankPort } from './bank_port.ts'
@@ -9,8 +11,20 @@ export interface Broker {
   readonly door: Door
   readonly bankPort: BankPort
   readonly vault: Vault
+  readonly earlyCheck: EarlyCheck
+  /** The class under which a client is registered. */
+  readonly classOf: (client: string) => Promise<Class>
   /** The authorization server's issuer identifier, and the base of every URL given out. */
   readonly issuer: string
+  readonly observe: Observe
   /** Milliseconds since the epoch. */
   readonly now: () => number
+}
+
+/** What the verbs tell whoever watches; counts and reasons only, never data. */
+export interface Observe {
+  /** A bank sent this many items that the consent does not cover; they were dropped. */
+  dropped(bank: string, count: number): void
+  /** Something that must be looked at by a person. */
+  alarm(bank: string, why: string): void
 }

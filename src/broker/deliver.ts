@@ -1,0 +1,142 @@
+import type { Cluster } from '../consent/cluster.ts'
+import { uncovered } from '../consent/consent.ts'
+import { Refusal } from '../consent/refusal.ts'
+import type { Terms } from '../consent/terms.ts'
+import { findDelivery, insertDelivery, type Delivery } from '../storage/deliveries.ts'
+import type { Broker } from './broker.ts'
+import { bankOf, hashOf, random128, random256, routed } from './ids.ts'
+import { fetchAccounts, fetchTransactions, lookbackStart } from './read_accounts.ts'
+import { recordRefusal } from './record_refusal.ts'
+import { release, type Asking, type Fetching, type Released } from './release.ts'
+
+/** How long a pointer lives, hours. */
+export const pointer_hours = { default: 24, max: 72 } as const
+
+/** Transactions shown of each account on the page. */
+const shown_transactions_max = 25
+
+/**
+ * A pointer for a thread, under a `link_out` consent. It is no credential: whoever opens it sees no figure and consumes
+ * nothing. Throws `Refusal`, which is recorded, when the consent does not cover it.
+ */
+export async function createDelivery(
+  broker: Broker,
+  asking: Omit<Asking, 'delivery'>,
+  { clusters, hours }: { clusters: readonly Cluster[]; hours: number },
+): Promise<{ pointer: string; expires: string }> {
+  const { bank, consentId, client, interaction } = asking
+  const standing = await broker.earlyCheck(bank, {
+    consent: consentId,
+    recipient: client,
+    fetch: random128(),
+    interaction,
+  })
+  const consent = standing?.record.consent
+  const refused = uncovered(consent, {
+    access: { recipient: client, to: 'data_subject', clusters, accounts: [] },
+    approval: standing?.approval,
+    at: new Date(broker.now()).toISOString(),
+  })
+  if (refused !== undefined) {
+    await recordRefusal(broker, {
+      bank,
+      client,
+      class: await broker.classOf(client),
+      reason: refused,
+      ...(consent === undefined ? {} : { consent: consentId }),
+    })
+    throw new Refusal(refused)
+  }
+  const pointer = routed(bank, random256())
+  const { expires } = await insertDelivery(broker.db, bank, {
+    pointerHash: hashOf(pointer),
+    consentId,
+    client,
+    clusters,
+    hours,
+  })
+  return { pointer, expires }
+}
+
+/** The delivery that a pointer names, with its bank; undefined when it names none, or no longer. */
+export async function openPointer(
+  broker: Broker,
+  pointer: string,
+): Promise<(Delivery & { readonly bank: string }) | undefined> {
+  const bank = bankOf(pointer)
+  if (bank === undefined || !broker.bankPort.banks.has(bank)) return undefined
+  const found = await findDelivery(broker.db, bank, hashOf(pointer))
+  return found === undefined ? undefined : { ...found, bank }
+}
+
+/** What the page shows of one account. */
+export interface Figures {
+  readonly account: Readonly<Record<string, unknown>>
+  readonly transactions: readonly Readonly<Record<string, unknown>>[]
+}
+
+/**
+ * Releases a delivery's figures to the data subject, in a browser that has proven the bank login of `loginIndex`. Each showing
+ * is a release of its own. Throws `Refusal('consent_unknown')` for another login than the link's.
+ */
+export async function showDelivery(
+  broker: Broker,
+  {
+    pointer,
+    loginIndex,
+    interaction,
+  }: { pointer: string; loginIndex: Buffer; interaction: string },
+): Promise<{ released: Released; figures: readonly Figures[] }> {
+  const delivery = await openPointer(broker, pointer)
+  if (delivery === undefined || !delivery.loginIndex.equals(loginIndex))
+    throw new Refusal('consent_unknown')
+  const { bank, consentId, client, clusters } = delivery
+  const asking: Asking = { bank, consentId, client, delivery: 'link_out', interaction }
+  const transactions = clusters.includes('TRANSACTIONS')
+  const since = (terms: Terms) => lookbackStart(terms, broker.now())
+  let figures: Figures[] = []
+  const released = await release(
+    broker,
+    asking,
+    (terms) => ({ clusters, ...(transactions ? { since: since(terms) } : {}) }),
+    async (fetching) => {
+      figures = await fetchFigures(
+        broker,
+        asking,
+        fetching,
+        transactions ? since(fetching.terms) : undefined,
+      )
+      return {
+        body: JSON.stringify(figures),
+        accounts: fetching.accounts.map(({ handle }) => handle),
+      }
+    },
+  )
+  return { released, figures }
+}
+
+async function fetchFigures(
+  broker: Broker,
+  asking: Asking,
+  fetching: Fetching,
+  since: string | undefined,
+): Promise<Figures[]> {
+  const accounts = await fetchAccounts(broker, asking, fetching)
+  const figures: Figures[] = []
+  for (const { handle, body } of accounts) {
+    const one = {
+      ...fetching,
+      accounts: fetching.accounts.filter((held) => held.handle === handle),
+    }
+    const page =
+      since === undefined
+        ? undefined
+        : await fetchTransactions(broker, asking, one, {
+            handle,
+            startTime: `${since}T00:00:00.000Z`,
+            limit: shown_transactions_max,
+          })
+    figures.push({ account: body, transactions: page?.transactions ?? [] })
+  }
+  return figures
+}

@@ -1,0 +1,267 @@
+import { randomBytes } from 'node:crypto'
+import { grant, replace } from '../consent/consent.ts'
+import { Refusal } from '../consent/refusal.ts'
+import { expiryOf, type Disclosure, type Terms } from '../consent/terms.ts'
+import { findConsent } from '../storage/consents.ts'
+import { inBank } from '../storage/database.ts'
+import type { ConsentRecord, LedgerState, SealedParts } from '../storage/ledger_state.ts'
+import { findOrInsertLink, type Profile } from '../storage/links.ts'
+import type { Decision } from './append.ts'
+import type { BankLogin } from './bank_port.ts'
+import { keepBankTokens } from './bank_tokens.ts'
+import type { Broker } from './broker.ts'
+import { commitment } from './commitment.ts'
+import { random128 } from './ids.ts'
+import { recordRefusal } from './record_refusal.ts'
+import type { HeldAccount } from './release.ts'
+import { save } from './revoke_consent.ts'
+
+/** What the customer approved, and the login that proves it was them. */
+export interface Approved {
+  readonly bank: string
+  readonly consentId: string
+  readonly profile: Profile
+  readonly login: BankLogin
+  /** The salt of the commitment to the requested terms that the login's `nonce` is; base64url. */
+  readonly termsSalt: string
+  /** The login's `nonce`: SHA-256(salt ‖ JCS(requested terms)), base64url. */
+  readonly termsCommitment: string
+  readonly accounts: readonly { readonly bankAccountId: string; readonly display: string }[]
+  readonly disclosure: Disclosure
+}
+
+/** A draft of a grant: everything but what the lock decides. */
+interface Grant {
+  readonly consentId: string
+  readonly linkId: string
+  readonly bankTokenId: string
+  readonly terms: Omit<Terms, 'expires'>
+  readonly evidence: {
+    readonly terms: string
+    readonly login: string
+    readonly acr?: string
+    readonly auth_time?: number
+  }
+  readonly sealed: SealedParts
+}
+
+/**
+ * requested → active, at the customer's approval. Where the same link already has an active consent of this recipient, purpose
+ * and delivery, that one gets the new terms instead and keeps its id. Returns the id of the consent that is now active.
+ * Throws `Refusal`, which is recorded, when the bank's approval of the recipient does not stand or cover the terms.
+ *
+ * What the grant needs beside the ledger (link, key, bank tokens) is stored before, and gives no right to anything.
+ */
+export async function grantConsent(
+  broker: Broker,
+  approved: Approved,
+): Promise<{ consentId: string; at: string }> {
+  const { bank, consentId } = approved
+  const record = await findConsent(broker.db, bank, consentId)
+  if (record === undefined) throw new Refusal('consent_unknown')
+  const { recipient } = record.consent
+  const prepared = await prepareGrant(broker, approved, record)
+  let active = consentId
+  const outcome = await broker.door.append(bank, {
+    names: {
+      consents: [consentId],
+      recipients: [recipient],
+      identical: {
+        linkId: prepared.linkId,
+        recipient,
+        purpose: prepared.terms.purpose,
+        delivery: prepared.terms.delivery,
+      },
+    },
+    decide(state) {
+      const twin = [...state.consents.values()].find((one) => isTwin(one, prepared))
+      active = twin?.consent.id ?? consentId
+      return twin === undefined
+        ? decideGrant(state, prepared)
+        : decideReplace(state, prepared, twin)
+    },
+  })
+  if (outcome.kind !== 'refused') return { consentId: active, at: outcome.at }
+  // A consent that was decided already is the customer's second click, no attempt of the recipient's.
+  if (!outcome.reason.startsWith('consent_'))
+    await recordRefusal(broker, {
+      bank,
+      client: recipient,
+      class: await broker.classOf(recipient),
+      reason: outcome.reason,
+      consent: consentId,
+    })
+  throw new Refusal(outcome.reason)
+}
+
+async function prepareGrant(
+  broker: Broker,
+  approved: Approved,
+  record: ConsentRecord,
+): Promise<Grant> {
+  const { bank, consentId, login } = approved
+  const { requested } = record
+  const held: HeldAccount[] = approved.accounts.map((account) => ({
+    handle: random128(),
+    ...account,
+  }))
+  const loginSalt = randomBytes(32)
+  return inBank(broker.db, bank, async (tx) => {
+    const link = await findOrInsertLink(tx, broker.vault, {
+      bank,
+      profile: approved.profile,
+      bankSubject: login.subject,
+    })
+    const bankTokenId = await keepBankTokens(tx, {
+      bank,
+      linkId: link.id,
+      key: link.key,
+      tokens: login.tokens,
+    })
+    return {
+      consentId,
+      linkId: link.id,
+      bankTokenId,
+      terms: {
+        recipient: requested.recipient,
+        purpose: requested.purpose,
+        clusters: requested.clusters,
+        accounts: held.map(({ handle }) => handle),
+        lookback_days: requested.lookback_days,
+        one_time: requested.one_time,
+        delivery: requested.delivery,
+        disclosure: approved.disclosure,
+      },
+      evidence: {
+        terms: approved.termsCommitment,
+        login: commitment(loginSalt, login.idToken),
+        ...(login.acr === undefined ? {} : { acr: login.acr }),
+        ...(login.authTime === undefined ? {} : { auth_time: login.authTime }),
+      },
+      sealed: {
+        accounts: link.key.seal(held, `accounts ${link.id}`),
+        evidence: link.key.seal(
+          {
+            requested,
+            terms_salt: approved.termsSalt,
+            id_token: login.idToken,
+            login_salt: loginSalt.toString('base64url'),
+          },
+          `evidence ${link.id}`,
+        ),
+      },
+    }
+  })
+}
+
+function isTwin(
+  { consent, linkId }: ConsentRecord,
+  { consentId, linkId: ours, terms }: Grant,
+): boolean {
+  return (
+    consent.state === 'active' &&
+    consent.id !== consentId &&
+    linkId === ours &&
+    consent.recipient === terms.recipient &&
+    consent.terms.purpose === terms.purpose &&
+    consent.terms.delivery === terms.delivery
+  )
+}
+
+/** The end is counted from the moment of the entry, which only the lock knows. */
+function fixTerms(state: LedgerState, prepared: Grant, record: ConsentRecord): Terms {
+  return { ...prepared.terms, expires: expiryOf(record.requested, { at: Date.parse(state.at) }) }
+}
+
+function decideGrant(state: LedgerState, prepared: Grant): Decision {
+  const record = state.consents.get(prepared.consentId)
+  if (record === undefined) return { refused: 'consent_unknown' }
+  const terms = fixTerms(state, prepared, record)
+  const moved = grant(record.consent, {
+    terms,
+    approval: state.approvals.get(terms.recipient),
+    at: state.at,
+  })
+  if (typeof moved === 'string') return { refused: moved }
+  const { linkId, bankTokenId, sealed } = prepared
+  return {
+    entry: { kind: 'consent.grant', body: { ...terms, ...prepared.evidence, consent: moved.id } },
+    effects: [
+      { set: 'consent', record: { ...record, consent: moved, linkId, bankTokenId }, sealed },
+    ],
+  }
+}
+
+/** The pending consent gives way: the active one takes its terms, and its bank token in place of its own. */
+function decideReplace(state: LedgerState, prepared: Grant, twin: ConsentRecord): Decision {
+  const pending = state.consents.get(prepared.consentId)
+  if (pending === undefined) return { refused: 'consent_unknown' }
+  if (pending.consent.state !== 'requested') return { refused: 'consent_not_active' }
+  const terms = fixTerms(state, prepared, pending)
+  const moved = replace(twin.consent, {
+    terms,
+    approval: state.approvals.get(terms.recipient),
+    at: state.at,
+  })
+  if (typeof moved === 'string') return { refused: moved }
+  const { linkId, bankTokenId, sealed } = prepared
+  return {
+    entry: {
+      kind: 'consent.replace',
+      body: { ...terms, ...prepared.evidence, by: 'customer', consent: moved.id },
+    },
+    effects: [
+      { remove: 'consent', id: prepared.consentId },
+      {
+        set: 'consent',
+        record: { ...twin, requested: pending.requested, consent: moved, linkId, bankTokenId },
+        sealed,
+      },
+      { end: 'refresh_tokens', consent: moved.id },
+      ...(twin.bankTokenId === undefined
+        ? []
+        : [{ end: 'bank_token', id: twin.bankTokenId } as const]),
+    ],
+  }
+}
+
+/**
+ * The customer narrows an active consent to some of its accounts: new terms, the same login, the same tokens. Throws `Refusal`
+ * when it does not stand, or the accounts are not all among its own.
+ */
+export async function narrowConsent(
+  broker: Broker,
+  { bank, consentId, accounts }: { bank: string; consentId: string; accounts: readonly string[] },
+): Promise<{ at: string }> {
+  const outcome = await broker.door.append(bank, {
+    names: { consents: [consentId], recipients: await recipientOf(broker, bank, consentId) },
+    urgent: true,
+    decide(state): Decision {
+      const record = state.consents.get(consentId)
+      if (record?.consent.state !== 'active')
+        return { refused: record === undefined ? 'consent_unknown' : 'consent_not_active' }
+      const { consent } = record
+      if (!accounts.every((handle) => consent.terms.accounts.includes(handle)))
+        return { refused: 'account_not_covered' }
+      if (accounts.length === consent.terms.accounts.length) return {}
+      const terms = { ...consent.terms, accounts }
+      const moved = replace(consent, {
+        terms,
+        approval: state.approvals.get(consent.recipient),
+        at: state.at,
+      })
+      if (typeof moved === 'string') return { refused: moved }
+      return {
+        entry: { kind: 'consent.replace', body: { ...terms, by: 'customer', consent: consentId } },
+        effects: [save(record, moved)],
+      }
+    },
+  })
+  if (outcome.kind === 'refused') throw new Refusal(outcome.reason)
+  return { at: outcome.at }
+}
+
+async function recipientOf(broker: Broker, bank: string, consentId: string): Promise<string[]> {
+  const record = await findConsent(broker.db, bank, consentId)
+  return record === undefined ? [] : [record.consent.recipient]
+}

@@ -1,0 +1,184 @@
+import type { Cluster } from '../consent/cluster.ts'
+import { Refusal } from '../consent/refusal.ts'
+import { earliestDate, type Terms } from '../consent/terms.ts'
+import { withBankToken } from './bank_tokens.ts'
+import type { BankAccess, FdxAccount } from './bank_port.ts'
+import { BankUnavailable } from './bank_port.ts'
+import type { Broker } from './broker.ts'
+import { minimiseAccount, minimiseTransaction } from './minimise.ts'
+import { release, type Asking, type Fetching, type Released } from './release.ts'
+
+/** Transactions on one page. */
+export const page_transactions = { default: 100, max: 500 } as const
+
+/** FDX `GET /accounts`: the accounts of the consent, as its clusters show them. */
+export function readAccounts(broker: Broker, asking: Asking): Promise<Released> {
+  return release(
+    broker,
+    asking,
+    (terms) => ({ clusters: descriptive(terms) }),
+    async (fetching) => {
+      const shown = await fetchAccounts(broker, asking, fetching)
+      return {
+        body: JSON.stringify({
+          page: { totalElements: shown.length },
+          accounts: shown.map(({ body }) => body),
+        }),
+        accounts: shown.map(({ handle }) => handle),
+      }
+    },
+  )
+}
+
+/** FDX `GET /accounts/{accountId}`. */
+export function readAccount(broker: Broker, asking: Asking, handle: string): Promise<Released> {
+  return release(
+    broker,
+    asking,
+    (terms) => ({ clusters: descriptive(terms), accounts: [handle] }),
+    async (fetching) => {
+      const [shown] = await fetchAccounts(broker, asking, fetching)
+      if (shown === undefined)
+        throw new BankUnavailable('bad_answer', 'the bank no longer shows the account')
+      return { body: JSON.stringify(shown.body), accounts: [handle] }
+    },
+  )
+}
+
+/** What `GET /accounts/{accountId}/transactions` was asked. Times are RFC 3339. */
+export interface TransactionsWish {
+  readonly handle: string
+  readonly startTime?: string
+  readonly endTime?: string
+  readonly pageKey?: string
+  readonly limit: number
+}
+
+/** FDX `GET /accounts/{accountId}/transactions`; without a start it begins where the consent's look-back does. */
+export function readTransactions(
+  broker: Broker,
+  asking: Asking,
+  wish: TransactionsWish,
+): Promise<Released> {
+  const start = (terms: Terms) =>
+    wish.startTime ?? `${lookbackStart(terms, broker.now())}T00:00:00.000Z`
+  return release(
+    broker,
+    asking,
+    (terms) => ({
+      clusters: ['TRANSACTIONS'],
+      accounts: [wish.handle],
+      since: start(terms).slice(0, 10),
+    }),
+    async (fetching) => {
+      const page = await fetchTransactions(broker, asking, fetching, {
+        ...wish,
+        startTime: start(fetching.terms),
+      })
+      return { body: JSON.stringify(page), accounts: [wish.handle] }
+    },
+  )
+}
+
+/** The first whole day that lies inside the look-back, so that the day's end does not move it outside. */
+export function lookbackStart(terms: Pick<Terms, 'lookback_days'>, now: number): string {
+  return earliestDate(terms.lookback_days, new Date(now + 60_000).toISOString())
+}
+
+/** The consented clusters that an account itself shows. */
+function descriptive(terms: Terms): Cluster[] {
+  const shown = terms.clusters.filter((one) => one === 'ACCOUNT_BASIC' || one === 'BALANCES')
+  if (shown.length === 0) throw new Refusal('cluster_not_covered')
+  return shown
+}
+
+/** The bank's accounts that the fetch may see, minimised. Others that the bank sent are dropped, and counted. */
+export async function fetchAccounts(
+  broker: Broker,
+  asking: Asking,
+  fetching: Fetching,
+): Promise<{ handle: string; body: Record<string, unknown> }[]> {
+  const { clusters } = fetching
+  const found = await atBank(broker, asking, fetching, (access) =>
+    broker.bankPort.accounts(bankOf(broker, asking), access),
+  )
+  const byId = new Map<string, FdxAccount>(found.map((account) => [account.accountId, account]))
+  const shown = fetching.accounts.flatMap(({ handle, bankAccountId }) => {
+    const account = byId.get(bankAccountId)
+    return account === undefined
+      ? []
+      : [{ handle, body: minimiseAccount(account, { handle, clusters }) }]
+  })
+  broker.observe.dropped(asking.bank, found.length - shown.length)
+  return shown
+}
+
+/** One page of transactions, minimised. The bank's page key is sealed, since it is the bank's to fill. */
+export async function fetchTransactions(
+  broker: Broker,
+  asking: Asking,
+  fetching: Fetching,
+  wish: TransactionsWish & { startTime: string },
+): Promise<{ page: { nextPageKey?: string }; transactions: Record<string, unknown>[] }> {
+  const [account] = fetching.accounts
+  if (account === undefined) throw new Refusal('account_not_covered')
+  const { handle, bankAccountId } = account
+  const about = `page ${handle}`
+  const pageKey =
+    wish.pageKey === undefined ? undefined : openPageKey(fetching, wish.pageKey, about)
+  const answer = await atBank(broker, asking, fetching, (access) =>
+    broker.bankPort.transactions(bankOf(broker, asking), access, {
+      accountId: bankAccountId,
+      startTime: wish.startTime,
+      ...(wish.endTime === undefined ? {} : { endTime: wish.endTime }),
+      ...(pageKey === undefined ? {} : { pageKey }),
+      limit: wish.limit,
+    }),
+  )
+  const inRange = answer.transactions.filter(
+    ({ transactionTimestamp: at }) => Date.parse(at) >= Date.parse(wish.startTime),
+  )
+  broker.observe.dropped(asking.bank, answer.transactions.length - inRange.length)
+  return {
+    page:
+      answer.nextPageKey === undefined
+        ? {}
+        : { nextPageKey: fetching.key.seal(answer.nextPageKey, about).toString('base64url') },
+    transactions: inRange.map((one) => minimiseTransaction(one, { handle, key: fetching.key })),
+  }
+}
+
+/** A page key that we did not give, or gave for something else, was never ours to follow. */
+export class BadPageKey extends Error {
+  override readonly name = 'BadPageKey'
+}
+
+function openPageKey(fetching: Fetching, pageKey: string, about: string): string {
+  try {
+    const opened = fetching.key.open(Buffer.from(pageKey, 'base64url'), about)
+    if (typeof opened === 'string') return opened
+  } catch {
+    // Said below: whatever does not open is not a page key.
+  }
+  throw new BadPageKey('the page key was not given by this server for this account')
+}
+
+function atBank<T>(
+  broker: Broker,
+  { bank, consentId }: Asking,
+  { standing, key, linkId, interaction }: Fetching,
+  call: (access: BankAccess) => Promise<T>,
+): Promise<T> {
+  const { bankToken } = standing
+  if (bankToken === undefined) throw new Refusal('consent_revoked')
+  return withBankToken(broker, { bank, consentId, linkId, key, row: bankToken }, (accessToken) =>
+    call({ accessToken, interaction }),
+  )
+}
+
+function bankOf(broker: Broker, { bank }: Asking) {
+  const found = broker.bankPort.banks.get(bank)
+  if (found === undefined)
+    throw new BankUnavailable('unreachable', `no bank ${bank} is in the directory`)
+  return found
+}

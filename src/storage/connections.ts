@@ -1,0 +1,89 @@
+import type { Consent } from '../consent/consent.ts'
+import { inBank, type Database } from './database.ts'
+import { recordOf, type ConsentColumns } from './door.ts'
+import type { Vault } from './vault.ts'
+
+/** Consents shown of one bank login: the newest. */
+const connections_max = 200
+
+/** A consent that was granted, as its customer looks back on it. */
+export interface Connection {
+  readonly consent: Extract<Consent, { granted: string }>
+  /** The recipient's legal name. */
+  readonly recipient: string
+  /** The accounts of its present terms, masked; none once the person is erased. */
+  readonly accounts: readonly { readonly handle: string; readonly display: string }[]
+  /** When data last passed under it, RFC 3339 UTC. */
+  readonly lastRelease?: string
+}
+
+/** All that a bank login ever granted at this bank, active first, then newest first. */
+export async function findConnections(
+  { db, vault }: { db: Database; vault: Vault },
+  { bank, loginIndex }: { bank: string; loginIndex: Buffer },
+): Promise<Connection[]> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: Row[] }>(connectionsSql, [
+      bank,
+      loginIndex,
+      connections_max,
+    ])
+    return rows.flatMap((row) => connectionOf(row, vault))
+  })
+}
+
+const connectionsSql = `
+  select c.id, c.recipient, c.state, c.requested, c.terms, c.link_id, c.bank_token_id, c.granted_at, c.ended_at,
+    c.ended_by, c.ended_cause, c.revocation_reason, c.accounts_sealed, k.sealed as link_key, r.legal_name,
+    (select e.at from entries e where e.bank_id = c.bank_id and e.consent_id = c.id and e.kind = 'release'
+      order by e.n desc limit 1) as last_release
+  from links l
+  join consents c on c.bank_id = l.bank_id and c.link_id = l.id
+  left join link_keys k on k.bank_id = l.bank_id and k.link_id = l.id
+  left join clients r on r.id = c.recipient
+  where l.bank_id = ? and l.login_index = ? and c.terms is not null
+  order by c.state <> 'active', c.granted_at desc
+  limit ?`
+
+interface Row extends ConsentColumns {
+  accounts_sealed: Buffer | null
+  link_key: Buffer | null
+  legal_name: string | null
+  last_release: Date | null
+}
+
+function connectionOf(row: Row, vault: Vault): Connection[] {
+  const { consent, linkId } = recordOf(row)
+  if (!('granted' in consent) || linkId === undefined) return []
+  const held =
+    row.accounts_sealed === null || row.link_key === null
+      ? []
+      : displays(
+          vault.linkKey(row.link_key, linkId).open(row.accounts_sealed, `accounts ${linkId}`),
+        )
+  return [
+    {
+      consent,
+      recipient: row.legal_name ?? consent.recipient,
+      accounts: held.filter(({ handle }) => consent.terms.accounts.includes(handle)),
+      ...(row.last_release === null ? {} : { lastRelease: row.last_release.toISOString() }),
+    },
+  ]
+}
+
+function displays(value: unknown): { handle: string; display: string }[] {
+  if (!Array.isArray(value) || !value.every(isDisplay))
+    throw new Error('not the accounts of a consent')
+  return value.map(({ handle, display }) => ({ handle, display }))
+}
+
+function isDisplay(value: unknown): value is { handle: string; display: string } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'handle' in value &&
+    typeof value.handle === 'string' &&
+    'display' in value &&
+    typeof value.display === 'string'
+  )
+}

@@ -1,0 +1,30 @@
+import pg from 'pg'
+import type { Client } from 'pg'
+
+/**
+ * Connections kept for the door alone, so that nothing else can keep a revocation waiting. Commits are waited for on disk, a
+ * statement and an idle transaction end after 2 s (a stopped process must not hold a bank's lock), and statements leave
+ * without waiting for each other's answers.
+ */
+export function openDoorConnections(url: string, { connections_max }: { connections_max: number }) {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: connections_max,
+    connectionTimeoutMillis: 2_000,
+    statement_timeout: 2_000,
+    idle_in_transaction_session_timeout: 2_000,
+    keepAlive: true,
+    pipeline: true,
+    options: '-c synchronous_commit=on',
+    application_name: 'countersign door',
+  })
+  // An idle connection that breaks is replaced by the next acquire; unheard, its error would end the process.
+  pool.on('error', () => undefined)
+  return {
+    acquire: (): Promise<Client> => pool.connect(),
+    release: (client: Client, broken: boolean) => {
+      ;(client as pg.PoolClient).release(broken)
+    },
+    close: () => pool.end(),
+  }
+}

@@ -1,0 +1,112 @@
+import type { Approval } from '../consent/terms.ts'
+import { batched } from './batched.ts'
+import type { Database } from './database.ts'
+import { approvalOf, recordOf, type ApprovalRow, type ConsentColumns } from './door.ts'
+import type { ConsentRecord } from './ledger_state.ts'
+
+/** One request for data, before anything is fetched. */
+export interface Asked {
+  readonly consent: string
+  readonly recipient: string
+  /** The id under which the bank will see the fetch; it is noted so that the bank's statement can be matched. */
+  readonly fetch: string
+  readonly interaction: string
+}
+
+/** What stands behind a consent at this moment. It decides nothing for good: the door decides again, under the lock. */
+export interface Standing {
+  readonly record: ConsentRecord
+  readonly approval: Approval | undefined
+  readonly linkKey: Buffer | undefined
+  readonly bankToken:
+    { readonly id: string; readonly sealed: Buffer; readonly expires: number } | undefined
+  /** The bank's account behind each handle, sealed under the link's key. */
+  readonly accounts: Buffer | undefined
+}
+
+/** The early check: one statement for all who ask a bank at the same time. */
+export type EarlyCheck = (bank: string, asked: Asked) => Promise<Standing | undefined>
+
+const batch_max = 256
+
+export function openEarlyCheck(db: Database): EarlyCheck {
+  const checks = new Map<string, (asked: Asked) => Promise<Standing | undefined>>()
+  return (bank, asked) => {
+    const check =
+      checks.get(bank) ??
+      batched((many: readonly Asked[]) => checkMany(db, bank, many), { max: batch_max })
+    checks.set(bank, check)
+    return check(asked)
+  }
+}
+
+/**
+ * The fetches are noted with an asynchronous commit: one that a crash forgets is later reported as a fetch that the broker
+ * dropped, which is what it was.
+ */
+async function checkMany(
+  db: Database,
+  bank: string,
+  many: readonly Asked[],
+): Promise<(Standing | undefined)[]> {
+  const rows = await db.knex.transaction(async (tx) => {
+    await tx.raw(
+      "select set_config('app.bank', ?, true), set_config('synchronous_commit', 'off', true)",
+      [bank],
+    )
+    const found = await tx.raw<{ rows: StandingRow[] }>(checkSql, [
+      many.map((one) => one.consent),
+      many.map((one) => one.recipient),
+      many.map((one) => one.fetch),
+      many.map((one) => one.interaction),
+      bank,
+    ])
+    return found.rows
+  })
+  const byOrder = new Map(rows.map((row) => [Number(row.ord), standingOf(row)]))
+  return many.map((_, i) => byOrder.get(i + 1))
+}
+
+const checkSql = `
+  with asked as (
+    select * from unnest(?::text[], ?::text[], ?::text[], ?::text[]) with ordinality as a(consent_id, recipient, fetch_id, interaction, ord)
+  ), bank as (select ?::text as id), noted as (
+    insert into fetches (bank_id, id, consent_id, interaction)
+    select bank.id, a.fetch_id, a.consent_id, a.interaction from bank, asked a
+    join consents c on c.bank_id = (select id from bank) and c.id = a.consent_id
+  )
+  select a.ord, c.id, c.recipient, c.state, c.requested, c.terms, c.link_id, c.bank_token_id, c.granted_at, c.ended_at,
+    c.ended_by, c.ended_cause, c.revocation_reason, k.sealed as link_key,
+    t.sealed as token_sealed, floor(extract(epoch from t.expires_at) * 1000)::bigint as token_expires,
+    p.class, p.purposes, p.clusters, p.keys, p.suspended,
+    c.accounts_sealed
+  from bank b cross join asked a
+  join consents c on c.bank_id = b.id and c.id = a.consent_id
+  left join link_keys k on k.bank_id = b.id and k.link_id = c.link_id
+  left join bank_tokens t on t.bank_id = b.id and t.id = c.bank_token_id and t.ended_at is null
+  left join approvals p on p.bank_id = b.id and p.recipient = a.recipient`
+
+interface StandingRow extends ConsentColumns, Partial<Omit<ApprovalRow, 'recipient'>> {
+  ord: string
+  link_key: Buffer | null
+  token_sealed: Buffer | null
+  token_expires: string | null
+  accounts_sealed: Buffer | null
+}
+
+function standingOf(row: StandingRow): Standing {
+  return {
+    record: recordOf(row),
+    approval: hasApproval(row) ? approvalOf(row) : undefined,
+    linkKey: row.link_key ?? undefined,
+    bankToken:
+      row.bank_token_id === null || row.token_sealed === null
+        ? undefined
+        : { id: row.bank_token_id, sealed: row.token_sealed, expires: Number(row.token_expires) },
+    accounts: row.accounts_sealed ?? undefined,
+  }
+}
+
+function hasApproval(row: StandingRow): row is StandingRow & ApprovalRow {
+  return typeof row.class === 'string'
+}

@@ -1,0 +1,18 @@
+import { createHash, randomBytes } from 'node:crypto'
+
+/** 128 random bits, base64url: account handles, draft ids, fetch ids, link ids. */
+export const random128 = (): string => randomBytes(16).toString('base64url')
+
+/** 256 random bits, base64url: codes, refresh tokens, pointers, cookies. */
+export const random256 = (): string => randomBytes(32).toString('base64url')
+
+/** An opaque id that carries its bank as a routing prefix: `<bank>.<random>`. */
+export const routed = (bank: string, random: string): string => `${bank}.${random}`
+
+/** The bank that an opaque id is routed to; undefined for what is no such id. */
+export function bankOf(id: string): string | undefined {
+  return /^([a-z0-9-]{1,40})\.[A-Za-z0-9_-]{22,43}$/.exec(id)?.[1]
+}
+
+/** What is kept of a secret that must be recognised again. */
+export const hashOf = (secret: string): Buffer => createHash('sha256').update(secret).digest()

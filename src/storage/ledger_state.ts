@@ -1,0 +1,77 @@
+import type { Consent } from '../consent/consent.ts'
+import type { Approval, RequestedTerms } from '../consent/terms.ts'
+import type { RefusalReason } from '../consent/refusal.ts'
+import type { Class } from '../consent/class.ts'
+import type { RevocationReason } from '../ledger/entry.ts'
+import type { Totals } from '../ledger/totals.ts'
+import type { RightEdge } from '../merkle/tree.ts'
+
+/** A consent as the broker keeps it: what the ledger says of it, and what the ledger must not say. */
+export interface ConsentRecord {
+  readonly consent: Consent
+  readonly requested: RequestedTerms
+  readonly linkId?: string
+  readonly bankTokenId?: string
+  readonly revocationReason?: RevocationReason
+}
+
+/** What a consent needs and its ledger must not hold, sealed under the link's key. */
+export interface SealedParts {
+  /** The bank's account behind each handle. */
+  readonly accounts: Buffer
+  /** What the grant's commitments commit to, and their salts. */
+  readonly evidence: Buffer
+}
+
+/** Refusals of one kind in one minute, counted before they are written. `minute` is milliseconds since the epoch. */
+export interface TallyKey {
+  readonly client: string
+  readonly consent: string
+  readonly reason: RefusalReason
+  readonly minute: number
+}
+
+/** What a draft must see under the lock. */
+export interface Names {
+  readonly consents?: readonly string[]
+  readonly recipients?: readonly string[]
+  readonly tokens?: readonly string[]
+  readonly tally?: TallyKey
+  /** The newest epoch entry. */
+  readonly epoch?: true
+  /** The active consent, if any, of this link, recipient, purpose and delivery. */
+  readonly identical?: { linkId: string; recipient: string; purpose: string; delivery: string }
+}
+
+/** The state of one ledger, read under its lock. A batch's drafts are decided on it in order, and change it. */
+export interface LedgerState {
+  readonly bank: string
+  readonly origin: string
+  readonly vkey: string
+  /** The time of every entry of this batch, RFC 3339 UTC with milliseconds; never before the entry before it. */
+  readonly at: string
+  readonly edge: RightEdge
+  totals: Totals
+  /** How long the oldest unsigned entry has been waiting, ms; 0 when all are signed. */
+  readonly unsignedMs: number
+  readonly consents: Map<string, ConsentRecord>
+  readonly approvals: Map<string, Approval>
+  readonly revokedTokens: ReadonlySet<string>
+  readonly tallies: Map<string, { class: Class; pending: number }>
+  readonly tails: Map<string, number>
+  /** The newest epoch entry's index and time, when a draft names it. */
+  readonly newestEpoch: { readonly n: number; readonly at: string } | undefined
+}
+
+export const tallyName = (key: TallyKey): string =>
+  `${key.client} ${key.consent} ${key.reason} ${key.minute}`
+
+/** A change to rows that goes with a decision. It is data, checked before the lock, and cannot fail. */
+export type Effect =
+  | { readonly set: 'consent'; readonly record: ConsentRecord; readonly sealed?: SealedParts }
+  | { readonly set: 'approval'; readonly approval: Approval }
+  | { readonly remove: 'consent'; readonly id: string }
+  | { readonly take: 'tally'; readonly key: TallyKey; readonly count: number }
+  | { readonly end: 'refresh_tokens'; readonly consent: string }
+  | { readonly end: 'bank_token'; readonly id: string }
+  | { readonly end: 'devices'; readonly linkId: string }

@@ -1,0 +1,114 @@
+import type { Totals } from '../ledger/totals.ts'
+import type { TileReader } from '../merkle/proof.ts'
+import { edgeToBytes, type RightEdge } from '../merkle/tree.ts'
+import { inBank, type Database, type Tx } from './database.ts'
+
+/** A ledger's first row of everything. False, and nothing done, when the bank has one already. */
+export async function insertLedger(
+  tx: Tx,
+  bank: string,
+  first: {
+    origin: string
+    vkey: string
+    at: string
+    leaf: Buffer
+    hash: Uint8Array
+    edge: RightEdge
+    totals: Totals
+    draftId: string
+  },
+): Promise<boolean> {
+  await tx.raw('insert into ledger_locks (bank_id) values (?) on conflict do nothing', [bank])
+  await tx.raw('select from ledger_locks where bank_id = ? for update', [bank])
+  const head = await tx.raw<{ rowCount: number }>(
+    `insert into ledger_heads (bank_id, size, edge, totals, at, origin, vkey) values (?, 1, ?, ?, ?, ?, ?)
+     on conflict do nothing`,
+    [
+      bank,
+      Buffer.from(edgeToBytes(first.edge)),
+      JSON.stringify(first.totals),
+      first.at,
+      first.origin,
+      first.vkey,
+    ],
+  )
+  if (head.rowCount === 0) return false
+  await tx.raw(`insert into entries (bank_id, n, kind, at, leaf) values (?, 0, 'genesis', ?, ?)`, [
+    bank,
+    first.at,
+    first.leaf,
+  ])
+  await tx.raw('insert into leaf_hashes (bank_id, n, hash) values (?, 0, ?)', [
+    bank,
+    Buffer.from(first.hash),
+  ])
+  await tx.raw('insert into draft_ids (bank_id, draft_id, n) values (?, ?, 0)', [
+    bank,
+    first.draftId,
+  ])
+  return true
+}
+
+/** The head of a bank's ledger; undefined when none is open. */
+export async function findLedger(
+  db: Database,
+  bank: string,
+): Promise<{ origin: string; vkey: string; size: number; totals: Totals } | undefined> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{
+      rows: { origin: string; vkey: string; size: string; totals: Totals }[]
+    }>('select origin, vkey, size, totals from ledger_heads where bank_id = ?', [bank])
+    return rows[0] === undefined ? undefined : { ...rows[0], size: Number(rows[0].size) }
+  })
+}
+
+/** Entries' bytes in [from, to), in order. */
+export async function readLeaves(
+  db: Database,
+  bank: string,
+  { from, to }: { from: number; to: number },
+): Promise<Buffer[]> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: { leaf: Buffer }[] }>(
+      'select leaf from entries where bank_id = ? and n >= ? and n < ? order by n',
+      [bank, from, to],
+    )
+    return rows.map((row) => row.leaf)
+  })
+}
+
+/** The newest epoch entry below `size`. */
+export async function newestEpoch(
+  db: Database,
+  bank: string,
+  size: number,
+): Promise<{ n: number; leaf: Buffer } | undefined> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: { n: string; leaf: Buffer }[] }>(
+      "select n, leaf from entries where bank_id = ? and kind = 'epoch' and n < ? order by n desc limit 1",
+      [bank, size],
+    )
+    return rows[0] === undefined ? undefined : { n: Number(rows[0].n), leaf: rows[0].leaf }
+  })
+}
+
+/** Tiles cut from the stored hashes: level 0 from leaf hashes, higher ones from the roots of full subtrees. */
+export function databaseTiles(db: Database, bank: string): TileReader {
+  return {
+    async readTile({ level, index, width }) {
+      const from = index * 256
+      const rows = await inBank(db, bank, async (tx) => {
+        const found = await tx.raw<{ rows: { hash: Buffer }[] }>(
+          level === 0
+            ? 'select hash from leaf_hashes where bank_id = ? and n >= ? and n < ? order by n'
+            : 'select hash from subtree_hashes where bank_id = ? and i >= ? and i < ? and level = ? order by i',
+          level === 0 ? [bank, from, from + width] : [bank, from, from + width, level],
+        )
+        return found.rows
+      })
+      if (rows.length !== width)
+        throw new Error(`tile ${level}/${index} has ${rows.length} of ${width} hashes`)
+      return Buffer.concat(rows.map((row) => row.hash))
+    },
+  }
+}

@@ -1,0 +1,90 @@
+import { edgeFromBytes, edgeToBytes, type RightEdge } from '../merkle/tree.ts'
+import { inBank, type Database, type Tx } from './database.ts'
+
+/** What the signer reads, under the lock of the signed mark's row. */
+export interface Unsigned {
+  readonly origin: string
+  readonly vkey: string
+  readonly head: RightEdge
+  readonly signed: RightEdge
+}
+
+/** The head and the newest signed size of a bank's ledger; undefined when no ledger is open. Signers take turns. */
+export async function lockSigned(tx: Tx, bank: string): Promise<Unsigned | undefined> {
+  await tx.raw('select from ledger_signed where bank_id = ? for update', [bank])
+  const { rows } = await tx.raw<{ rows: UnsignedRow[] }>(
+    `select h.origin, h.vkey, h.size, h.edge, coalesce(s.size, 0) as signed_size, coalesce(s.edge, ''::bytea) as signed_edge
+     from ledger_heads h left join ledger_signed s on s.bank_id = h.bank_id where h.bank_id = ?`,
+    [bank],
+  )
+  const row = rows[0]
+  if (row === undefined) return undefined
+  return {
+    origin: row.origin,
+    vkey: row.vkey,
+    head: edgeFromBytes(Number(row.size), row.edge),
+    signed: edgeFromBytes(Number(row.signed_size), row.signed_edge),
+  }
+}
+
+interface UnsignedRow {
+  origin: string
+  vkey: string
+  size: string
+  edge: Buffer
+  signed_size: string
+  signed_edge: Buffer
+}
+
+/**
+ * The leaf hashes in [from, to), each with whether it is the hash of the leaf that is stored: the database computes it anew
+ * (RFC 6962 §2.1), so that a leaf changed on disk after hashing is never signed.
+ */
+export async function recomputedHashes(
+  tx: Tx,
+  bank: string,
+  { from, to }: { from: number; to: number },
+): Promise<{ n: number; hash: Buffer; same: boolean }[]> {
+  const { rows } = await tx.raw<{ rows: { n: string; hash: Buffer; same: boolean }[] }>(
+    `select h.n, h.hash, h.hash = sha256('\\x00'::bytea || e.leaf) as same from leaf_hashes h
+     join entries e on e.bank_id = h.bank_id and e.n = h.n
+     where h.bank_id = ? and h.n >= ? and h.n < ? order by h.n`,
+    [bank, from, to],
+  )
+  return rows.map((row) => ({ ...row, n: Number(row.n) }))
+}
+
+/** Puts the newest signed checkpoint, which must be larger than the one before. */
+export async function saveSigned(
+  tx: Tx,
+  bank: string,
+  { edge, note }: { edge: RightEdge; note: string },
+): Promise<void> {
+  const { rowCount } = await tx.raw<{ rowCount: number }>(
+    `insert into ledger_signed as s (bank_id, size, edge, note, signed_at) values (?, ?, ?, ?, clock_timestamp())
+     on conflict (bank_id) do update set size = excluded.size, edge = excluded.edge, note = excluded.note,
+       signed_at = excluded.signed_at where s.size < excluded.size`,
+    [bank, edge.size, Buffer.from(edgeToBytes(edge)), note],
+  )
+  if (rowCount !== 1) throw new Error(`${bank}: a size was signed twice`)
+}
+
+/** The newest signed checkpoint, kept for ever since it is about to leave the house. */
+export async function publishCheckpoint(
+  db: Database,
+  bank: string,
+): Promise<{ size: number; note: string } | undefined> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: { size: string; note: string }[] }>(
+      'select size, note from ledger_signed where bank_id = ?',
+      [bank],
+    )
+    const row = rows[0]
+    if (row === undefined) return undefined
+    await tx.raw(
+      'insert into checkpoints (bank_id, size, note) values (?, ?, ?) on conflict do nothing',
+      [bank, row.size, row.note],
+    )
+    return { size: Number(row.size), note: row.note }
+  })
+}

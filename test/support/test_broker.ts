@@ -1,0 +1,194 @@
+import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import type { Class } from '../../src/consent/class.ts'
+import type { Cluster } from '../../src/consent/cluster.ts'
+import { approval_typ } from '../../src/ledger/approval.ts'
+import type { PublicJwk } from '../../src/ledger/entry.ts'
+import { replayEntry, startReplay, type Replay } from '../../src/ledger/replay.ts'
+import { formatVkey, keyTypes, makeVkey } from '../../src/merkle/vkey.ts'
+import { noteSigner } from '../../src/merkle/note.ts'
+import { openDoor, type Door } from '../../src/broker/append.ts'
+import type { Bank, BankPort } from '../../src/broker/bank_port.ts'
+import type { Broker } from '../../src/broker/broker.ts'
+import { random128, routed } from '../../src/broker/ids.ts'
+import { openLedger } from '../../src/broker/open_ledger.ts'
+import { openSigner, type LedgerKey, type LedgerSigner } from '../../src/broker/signing.ts'
+import { openDatabase, inBank } from '../../src/storage/database.ts'
+import { openDoorConnections } from '../../src/storage/door_connections.ts'
+import { openEarlyCheck } from '../../src/storage/early_check.ts'
+import { verifyJws } from '../../src/storage/jws.ts'
+import { readLeaves, findLedger } from '../../src/storage/ledgers.ts'
+import type { MarkStore } from '../../src/storage/marks.ts'
+import { ed25519FromSeed, nodeHasher } from '../../src/storage/node_crypto.ts'
+import { openVault } from '../../src/storage/vault.ts'
+
+/** One bank of a test, with the private key that signs its approvals. */
+export interface TestBank extends Bank {
+  approve(claims: {
+    recipient: string
+    class: Class
+    purposes: string[]
+    clusters: Cluster[]
+    keys?: string[]
+  }): string
+}
+
+export const originOf = (bank: string) => `broker.example/ledger/${bank}`
+
+export function testBank(id: string): TestBank {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const key = publicKey.export({ format: 'jwk' }) as PublicJwk
+  return {
+    id,
+    legalName: `${id} National Association`,
+    lei: '7H6GLXDRUGQFU57RNE97',
+    issuer: 'https://bank.example',
+    fdxBaseUrl: 'https://bank.example/fdx/v6',
+    key,
+    approve(claims) {
+      const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+      const input = `${part({ alg: 'ES256', typ: approval_typ })}.${part({ iss: id, aud: originOf(id), keys: [], ...claims })}`
+      const signature = sign('sha256', Buffer.from(input), {
+        key: privateKey,
+        dsaEncoding: 'ieee-p1363',
+      })
+      return `${input}.${signature.toString('base64url')}`
+    },
+  }
+}
+
+export function testLedgerKey(origin: string, seed: Uint8Array): LedgerKey {
+  const { publicKey, sign: signEd25519 } = ed25519FromSeed(seed)
+  const vkey = makeVkey(nodeHasher, { name: origin, type: keyTypes.ed25519, publicKey })
+  return { vkey: formatVkey(vkey), signer: noteSigner(vkey, signEd25519) }
+}
+
+/** Marks in memory, for tests that are not about where marks are kept. */
+export function memoryMarks(): MarkStore & {
+  readonly marks: Map<string, { size: number; root: string }>
+} {
+  const marks = new Map<string, { size: number; root: string }>()
+  return {
+    marks,
+    read: (origin) => Promise.resolve(marks.get(origin)),
+    replace(origin, old, next) {
+      const found = marks.get(origin)
+      if (found?.size !== old?.size || found?.root !== old?.root) return Promise.resolve(false)
+      marks.set(origin, next)
+      return Promise.resolve(true)
+    },
+  }
+}
+
+export interface TestBroker extends Broker {
+  readonly signer: LedgerSigner
+  readonly door: Door
+  readonly alarms: string[]
+  close(): Promise<void>
+}
+
+/** A broker process's insides over a real database, with ledgers opened for its banks. */
+export async function testBroker(
+  serviceUrl: string,
+  {
+    banks,
+    bankPort,
+    marks = memoryMarks(),
+    seed = randomBytes(32),
+    master = randomBytes(32),
+    classOf = () => 'messaging_platform',
+  }: {
+    banks: readonly Bank[]
+    bankPort?: Omit<BankPort, 'banks'>
+    marks?: MarkStore
+    seed?: Buffer
+    master?: Buffer
+    classOf?: (client: string) => Class
+  },
+): Promise<TestBroker> {
+  const db = openDatabase(serviceUrl)
+  const connections = openDoorConnections(serviceUrl, { connections_max: 4 })
+  const keys = new Map(banks.map((bank) => [bank.id, testLedgerKey(originOf(bank.id), seed)]))
+  const alarms: string[] = []
+  const signer = openSigner(db, {
+    keys,
+    marks,
+    alarm: (bank, why) => alarms.push(`${bank}: ${why}`),
+  })
+  const door = openDoor(connections, signer)
+  for (const bank of banks)
+    await openLedger(db, {
+      bank,
+      origin: originOf(bank.id),
+      vkey: keys.get(bank.id)?.vkey ?? '',
+      marks,
+      now: Date.now(),
+    })
+  return {
+    db,
+    door,
+    signer,
+    alarms,
+    vault: openVault(master),
+    issuer: 'https://broker.example',
+    now: Date.now,
+    earlyCheck: openEarlyCheck(db),
+    classOf: (client) => Promise.resolve(classOf(client)),
+    observe: { dropped: () => undefined, alarm: (bank, why) => alarms.push(`${bank}: ${why}`) },
+    bankPort: {
+      banks: new Map(banks.map((bank) => [bank.id, bank])),
+      ...(bankPort ?? unreachableBanks),
+    },
+    async close() {
+      await door.close()
+      await connections.close()
+      await db.knex.destroy()
+    },
+  }
+}
+
+const unreachable = () => Promise.reject(new Error('this test reaches no bank'))
+
+const unreachableBanks: Omit<BankPort, 'banks'> = {
+  startLogin: unreachable,
+  finishLogin: unreachable,
+  accounts: unreachable,
+  transactions: unreachable,
+  refresh: unreachable,
+  revoke: unreachable,
+}
+
+/** Replays a ledger from the database: the checker of every rule, called after each step that matters. */
+export async function replayLedger(broker: Broker, bank: string): Promise<Replay> {
+  const state = startReplay()
+  const size = (await findLedger(broker.db, bank))?.size ?? 0
+  for (let from = 0; from < size; from += 1_000) {
+    const page = await readLeaves(broker.db, bank, { from, to: Math.min(size, from + 1_000) })
+    for (const leaf of page) replayEntry(state, leaf, verifyJws)
+  }
+  return state
+}
+
+/** A requested consent's row, as PAR leaves it. */
+export async function requestedConsent(
+  broker: Broker,
+  { bank, recipient }: { bank: string; recipient: string },
+): Promise<string> {
+  const id = routed(bank, random128())
+  const requested = {
+    recipient,
+    bank,
+    clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
+    purpose: 'https://w3id.org/dpv#RequestedServiceProvision',
+    lookback_days: 90,
+    one_time: false,
+    duration_days: 90,
+    delivery: 'in_thread',
+  }
+  await inBank(broker.db, bank, (tx) =>
+    tx.raw(
+      `insert into consents (bank_id, id, recipient, state, requested) values (?, ?, ?, 'requested', ?)`,
+      [bank, id, recipient, JSON.stringify(requested)],
+    ),
+  )
+  return id
+}
