@@ -56,6 +56,13 @@ create table approvals (
   primary key (bank_id, recipient)
 );
 
+-- What a bank signed, by hash of what its signature covers: entered once, it never comes back after a suspension or another.
+create table approvals_seen (
+  bank_id text not null references ledger_locks,
+  signed_hash text not null check (length(signed_hash) = 43),
+  primary key (bank_id, signed_hash)
+);
+
 create table revoked_tokens (
   bank_id text not null,
   jti text not null,

@@ -78,7 +78,7 @@ declare
   t text;
 begin
   foreach t in array array[
-    'consents', 'consent_tails', 'approvals', 'revoked_tokens', 'refusal_tallies', 'links', 'link_keys',
+    'consents', 'consent_tails', 'approvals', 'approvals_seen', 'revoked_tokens', 'refusal_tallies', 'links', 'link_keys',
     'bank_tokens', 'fetches', 'outbox', 'deliveries', 'devices', 'pushed_requests', 'authorization_codes', 'refresh_tokens'
   ] loop
     execute format('grant select, insert, update, delete on %I to countersign_service', t);

@@ -37,7 +37,7 @@ export interface Draft {
   readonly urgent?: boolean
   /** Whether deciding for this draft would release data, and so needs signing to be in order. */
   readonly releases?: boolean
-  /** Pure. What happens, given the state; it may not fail for any state that the named rows can be in. */
+  /** Pure. What happens, given the state. What it throws, its own caller gets, and no other draft. */
   decide(state: LedgerState): Decision
 }
 
@@ -308,7 +308,8 @@ function enter(state: LedgerState, draft: EntryDraft) {
 }
 
 function applyEffect(state: LedgerState, effect: Effect): void {
-  if ('remove' in effect) state.consents.delete(effect.id)
+  if ('see' in effect) state.approvalsSeen.add(effect.signed)
+  else if ('remove' in effect) state.consents.delete(effect.id)
   else if ('take' in effect) {
     const tally = state.tallies.get(tallyName(effect.key))
     if (tally !== undefined) tally.pending -= effect.count

@@ -1,14 +1,17 @@
+import { isDeepStrictEqual } from 'node:util'
 import { classes } from '../consent/class.ts'
 import { standing } from '../consent/consent.ts'
 import { isCluster } from '../consent/cluster.ts'
 import { judgePurpose } from '../consent/purpose.ts'
 import { Refusal } from '../consent/refusal.ts'
 import type { Approval } from '../consent/terms.ts'
-import { openApproval } from '../ledger/approval.ts'
+import { openApproval, signedPart } from '../ledger/approval.ts'
 import { CanonicalError } from '../ledger/canonical.ts'
 import { verifyJws } from '../storage/jws.ts'
 import type { Actor } from '../consent/consent.ts'
-import type { Broker } from './broker.ts'
+import type { Decision } from './append.ts'
+import { ledgerOrigin, type Broker } from './broker.ts'
+import { hashOf } from './ids.ts'
 
 /** A bank's approval was not acceptable; the message says why. */
 export class ApprovalRejected extends Error {
@@ -17,29 +20,20 @@ export class ApprovalRejected extends Error {
 
 /**
  * Enters a bank's signed approval of a recipient in its ledger: what that bank lets the recipient ask its customers for, from
- * this entry on. A second approval takes the place of the first, and lifts a suspension. `registeredClass` is the class in our
- * own registry: bank and broker must agree. Throws `ApprovalRejected`.
+ * this entry on. Another approval takes the place of the first, and lifts a suspension; the same one never comes back. The class
+ * must be the one in our own registry: bank and broker must agree. Throws `ApprovalRejected`.
  */
 export async function approveRecipient(
   broker: Broker,
-  {
-    bank,
-    jws,
-    origin,
-    registeredClass,
-  }: {
-    bank: string
-    jws: string
-    origin: string
-    registeredClass: (recipient: string) => Promise<string | undefined>
-  },
+  { bank, jws }: { bank: string; jws: string },
 ): Promise<Approval> {
   const key = broker.bankPort.banks.get(bank)?.key
   if (key === undefined) throw new ApprovalRejected(`no bank ${bank} is in the directory`)
+  const origin = ledgerOrigin(broker.issuer, bank)
   const signed = open(jws, { bank, origin, key, verify: verifyJws })
   if (!classes[signed.class].mayReceive)
     throw new ApprovalRejected(`class ${signed.class} can never receive data`)
-  if ((await registeredClass(signed.recipient)) !== signed.class)
+  if ((await broker.classOf(signed.recipient)) !== signed.class)
     throw new ApprovalRejected(`${signed.recipient} is not registered with class ${signed.class}`)
   const denied = signed.purposes.find((purpose) => judgePurpose(purpose) !== 'allowed')
   if (denied !== undefined) throw new ApprovalRejected(`no consent may name the purpose ${denied}`)
@@ -47,12 +41,24 @@ export async function approveRecipient(
     throw new ApprovalRejected('the approval names no data cluster')
   const { recipient, class: named, purposes, clusters, keys } = signed
   const approval = { recipient, class: named, purposes, clusters, keys, suspended: false }
+  const signedHash = hashOf(signedPart(jws)).toString('base64url')
   await broker.door.append(bank, {
-    names: { recipients: [recipient] },
-    decide: () => ({
-      entry: { kind: 'recipient.approve', body: signed },
-      effects: [{ set: 'approval', approval }],
-    }),
+    names: { recipients: [recipient], approval: signedHash },
+    decide(state): Decision {
+      if (!state.approvalsSeen.has(signedHash))
+        return {
+          entry: { kind: 'recipient.approve', body: signed },
+          effects: [
+            { set: 'approval', approval },
+            { see: 'approval', signed: signedHash },
+          ],
+        }
+      // The same paper twice changes nothing while it stands, and cannot undo what came after it.
+      if (isDeepStrictEqual(state.approvals.get(recipient), approval)) return {}
+      throw new ApprovalRejected(
+        'the bank has replaced or suspended this approval since it signed it',
+      )
+    },
   })
   return approval
 }

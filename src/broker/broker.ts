@@ -4,11 +4,17 @@ import type { EarlyCheck } from '../storage/early_check.ts'
 import type { Vault } from '../storage/vault.ts'
 import type { Door } from './append.ts'
 import type { BankPort } from './bank_port.ts'
+import type { MarkStore } from '../storage/marks.ts'
+import type { LedgerKey, LedgerSigner } from './signing.ts'
 
 /** What every verb needs; made once in main.ts and handed in first. */
 export interface Broker {
   readonly db: Database
   readonly door: Door
+  readonly signer: LedgerSigner
+  /** The key of each bank's ledger. */
+  readonly keys: ReadonlyMap<string, LedgerKey>
+  readonly marks: MarkStore
   readonly bankPort: BankPort
   readonly vault: Vault
   readonly earlyCheck: EarlyCheck
@@ -28,3 +34,7 @@ export interface Observe {
   /** Something that must be looked at by a person. */
   alarm(bank: string, why: string): void
 }
+
+/** The origin of a bank's ledger: where its files are served, without a scheme (c2sp.org/tlog-checkpoint). */
+export const ledgerOrigin = (issuer: string, bank: string): string =>
+  `${new URL(issuer).host}/ledger/${bank}`

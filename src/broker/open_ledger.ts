@@ -3,36 +3,38 @@ import { refusalReasons } from '../consent/refusal.ts'
 import { kinds, writeEntry, type Entry } from '../ledger/entry.ts'
 import { noTotals, totalNames } from '../ledger/totals.ts'
 import { append, emptyEdge, leafHash } from '../merkle/tree.ts'
-import { inBank, type Database } from '../storage/database.ts'
-import type { MarkStore } from '../storage/marks.ts'
+import { inBank } from '../storage/database.ts'
 import { insertLedger } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
-import type { Bank } from './bank_port.ts'
+import { lockSigned } from '../storage/signed.ts'
+import { ledgerOrigin, type Broker } from './broker.ts'
 import { random128 } from './ids.ts'
 import { rootText } from './signing.ts'
 
+/** A ledger cannot be opened as asked; the message says what stands in the way. */
+export class LedgerNotOpened extends Error {
+  override readonly name = 'LedgerNotOpened'
+}
+
 /**
- * Opens a bank's ledger: its lock, its first entry, and its mark. Done once, on purpose, by the operator: a broker never makes
- * a ledger on its own, since a database that lost one would otherwise begin it anew. Returns false when it is open already.
+ * Opens a bank's ledger: its mark, its lock, and its first entry. Done once, on purpose, by the operator: a broker never makes a
+ * ledger on its own, since a database that lost one would otherwise begin it anew. False when it is open already. Throws
+ * `LedgerNotOpened` when a mark shows that this origin had a ledger before.
  */
-export async function openLedger(
-  db: Database,
-  {
-    bank,
-    origin,
-    vkey,
-    marks,
-    now,
-  }: { bank: Bank; origin: string; vkey: string; marks: MarkStore; now: number },
-): Promise<boolean> {
-  const at = new Date(now).toISOString()
+export async function openLedger(broker: Broker, bankId: string): Promise<boolean> {
+  const bank = broker.bankPort.banks.get(bankId)
+  const vkey = broker.keys.get(bankId)?.vkey
+  if (bank === undefined || vkey === undefined)
+    throw new LedgerNotOpened(`no bank ${bankId} is in the directory`)
+  const origin = ledgerOrigin(broker.issuer, bankId)
+  const at = new Date(broker.now()).toISOString()
   const genesis: Entry = {
     v: 1,
     n: 0,
     at,
     kind: 'genesis',
     body: {
-      bank: bank.id,
+      bank: bankId,
       bank_key: bank.key,
       kinds,
       lei: bank.lei,
@@ -48,20 +50,25 @@ export async function openLedger(
   const hash = leafHash(nodeHasher, leaf)
   const edge = emptyEdge()
   append(nodeHasher, edge, hash)
-  const opened = await inBank(db, bank.id, (tx) =>
-    insertLedger(tx, bank.id, {
-      origin,
-      vkey,
-      at,
-      leaf,
-      hash,
-      edge,
-      totals: noTotals,
-      draftId: random128(),
-    }),
-  )
-  if (!opened) return false
-  if (!(await marks.replace(origin, undefined, { size: 1, root: rootText(edge) })))
-    throw new Error(`a mark for ${origin} exists already: this origin had a ledger before`)
-  return true
+  return inBank(broker.db, bankId, async (tx) => {
+    const first = { origin, vkey, at, leaf, hash, edge, totals: noTotals, draftId: random128() }
+    if (!(await insertLedger(tx, bankId, first))) return false
+    // Before the commit: a mark without a ledger is refused above and can be looked into, a ledger without a mark never signs.
+    if (!(await broker.marks.replace(origin, undefined, { size: 1, root: rootText(edge) })))
+      throw new LedgerNotOpened(
+        `${origin} is marked already: it had a ledger before, which must be restored, not begun anew`,
+      )
+    return true
+  })
+}
+
+/**
+ * Sets the mark of an open ledger whose marks were lost, at what is committed now. It gives up the protection that the lost
+ * mark gave: only for an operator who knows that the database was not rolled back. False when there is a mark.
+ */
+export async function initMark(broker: Broker, bankId: string): Promise<boolean> {
+  const unsigned = await inBank(broker.db, bankId, (tx) => lockSigned(tx, bankId))
+  if (unsigned === undefined) throw new LedgerNotOpened(`${bankId} has no ledger`)
+  const { origin, head } = unsigned
+  return broker.marks.replace(origin, undefined, { size: head.size, root: rootText(head) })
 }

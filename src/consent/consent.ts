@@ -2,7 +2,7 @@ import { classes, type Class } from './class.ts'
 import type { Cluster } from './cluster.ts'
 import { judgePurpose } from './purpose.ts'
 import type { RefusalReason } from './refusal.ts'
-import { earliestDate, limits, type Approval, type Terms } from './terms.ts'
+import { earliestDay, limits, type Approval, type Terms } from './terms.ts'
 
 /** Who ended a consent. */
 export type Actor = 'customer' | 'recipient' | 'bank' | 'operator'
@@ -139,6 +139,22 @@ const granted = (consent: ActiveConsent): Granted => ({
   granted: consent.granted,
 })
 
+/**
+ * Whether these terms open anything that the others did not, in any respect. Only a fresh login at the bank may do that; a
+ * customer narrows without one.
+ */
+export function broadens(terms: Terms, before: Terms): boolean {
+  return !(
+    terms.purpose === before.purpose &&
+    every(terms.accounts, before.accounts) &&
+    every(terms.clusters, before.clusters) &&
+    terms.lookback_days <= before.lookback_days &&
+    terms.expires <= before.expires &&
+    (terms.one_time || !before.one_time) &&
+    (terms.delivery === 'link_out' || before.delivery === 'in_thread')
+  )
+}
+
 /** Why this consent does not stand at `at`, or undefined while it does. */
 export function notActive(consent: Consent | undefined, at: string): RefusalReason | undefined {
   switch (consent?.state) {
@@ -165,9 +181,9 @@ export function uncovered(
   consent: Consent | undefined,
   { access, approval, at }: { access: Access; approval: Approval | undefined; at: string },
 ): RefusalReason | undefined {
+  if (!classes[access.to].mayReceive) return 'class_denied'
   const standingRefused = standing(approval)
   if (standingRefused !== undefined) return standingRefused
-  if (!classes[access.to].mayReceive) return 'class_denied'
   if (consent !== undefined && consent.recipient !== access.recipient)
     return 'consent_of_another_recipient'
   const refused = notActive(consent, at)
@@ -178,9 +194,9 @@ export function uncovered(
   if (access.to !== seenBy(terms, approval)) return 'delivery_not_covered'
   if (!every(access.accounts, terms.accounts)) return 'account_not_covered'
   if (!every(access.clusters, terms.clusters)) return 'cluster_not_covered'
-  if (access.since !== undefined && access.since < earliestDate(terms.lookback_days, at))
-    return 'time_not_covered'
-  return undefined
+  const { since } = access
+  const reaches = since === undefined || Date.parse(since) >= earliestDay(terms.lookback_days, at)
+  return reaches ? undefined : 'time_not_covered'
 }
 
 /** The class that sees data released under these terms: our own page shows it to the data subject, a recipient reads it. */

@@ -125,11 +125,21 @@ function ancestry(iri: string): Purpose[] {
   return path
 }
 
-/** What the table says of a purpose: a denial anywhere on the way up wins, then an allowance, else it is unknown. */
-export function judgePurpose(iri: string): 'allowed' | 'denied' | 'unknown' {
+type Verdict = 'allowed' | 'denied' | 'unknown'
+
+function verdictOf(iri: string): Verdict {
   const path = ancestry(iri)
   if (path.some((purpose) => purpose.verdict === 'deny')) return 'denied'
   return path.some((purpose) => purpose.verdict === 'allow') ? 'allowed' : 'unknown'
+}
+
+const verdicts: ReadonlyMap<string, Verdict> = new Map(
+  Object.keys(purposes).map((iri) => [iri, verdictOf(iri)]),
+)
+
+/** What the table says of a purpose: a denial anywhere on the way up wins, then an allowance, else it is unknown. */
+export function judgePurpose(iri: string): Verdict {
+  return verdicts.get(iri) ?? 'unknown'
 }
 
 /** Every purpose a consent may name, sorted: what a ledger's genesis entry declares. */

@@ -73,10 +73,15 @@ export function expiryOf(
   return new Date(Math.min(own, bankEnd ?? own)).toISOString()
 }
 
+/** Midnight of `earliestDate`, in milliseconds since the epoch. */
+export function earliestDay(lookbackDays: number, at: string): number {
+  return Math.floor((Date.parse(at) - 60_000) / dayMs - lookbackDays) * dayMs
+}
+
 /**
  * The earliest UTC date that a release recorded at `at` may reach back to. One minute is allowed between reading the data
  * and recording the release, so that a release across midnight is not refused for a day that passed meanwhile.
  */
 export function earliestDate(lookbackDays: number, at: string): string {
-  return new Date(Date.parse(at) - 60_000 - lookbackDays * dayMs).toISOString().slice(0, 10)
+  return new Date(earliestDay(lookbackDays, at)).toISOString().slice(0, 10)
 }

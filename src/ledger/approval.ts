@@ -19,6 +19,11 @@ export const approval_typ = 'countersign-approval+jwt'
 /** A compact JWS's size limit, so that the entry that carries it fits. */
 export const approval_jws_chars_max = 3000
 
+/** What the bank's signature covers. Two signatures of one approval differ in the rest. */
+export function signedPart(jws: string): string {
+  return jws.slice(0, jws.lastIndexOf('.'))
+}
+
 /**
  * Opens a bank's signed approval: a compact JWS, `typ` as above, whose payload names this bank as `iss`, the ledger's origin
  * as `aud`, and the recipient, class, purposes, clusters and encryption keys it admits. Throws `CanonicalError`.
@@ -44,7 +49,7 @@ export function openApproval(
     'crit' in header
   )
     throw new CanonicalError('not a signed approval')
-  const input = new TextEncoder().encode(`${protectedHeader}.${payload}`)
+  const input = new TextEncoder().encode(signedPart(jws))
   if (!verify(key, alg, input, bytesOf(signature)))
     throw new CanonicalError("the approval is not signed by the bank's key")
   const claims = jsonOf(payload)
@@ -83,7 +88,8 @@ function jsonOf(part: string): Readonly<Record<string, unknown>> {
 }
 
 function bytesOf(part: string): Uint8Array {
-  if (!/^[A-Za-z0-9_-]+$/.test(part)) throw new CanonicalError('not base64url')
+  if (!/^[A-Za-z0-9_-]+$/.test(part) || part.length % 4 === 1)
+    throw new CanonicalError('not base64url')
   const binary = atob(part.replaceAll('-', '+').replaceAll('_', '/'))
   return Uint8Array.from(binary, (char) => char.charCodeAt(0))
 }

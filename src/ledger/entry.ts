@@ -1,11 +1,10 @@
 import { classNames, type Class } from '../consent/class.ts'
 import { clusterNames, type Cluster } from '../consent/cluster.ts'
 import { actors, type Actor, type ExpiryCause } from '../consent/consent.ts'
-import type { RefusalReason } from '../consent/refusal.ts'
-import { deliveries, limits, type Terms } from '../consent/terms.ts'
-import { canonical, CanonicalError, parseCanonical, type Json } from './canonical.ts'
+import { deliveries, limits, type Disclosure, type Terms } from '../consent/terms.ts'
+import { approval_jws_chars_max } from './approval.ts'
+import { canonical, CanonicalError, type Json } from './canonical.ts'
 import {
-  anyObject,
   boolean,
   integer,
   list,
@@ -13,8 +12,10 @@ import {
   object,
   oneOf,
   optional,
+  readWhole,
+  record,
   string,
-  type Check,
+  type Read,
 } from './shape.ts'
 import type { Totals } from './totals.ts'
 
@@ -52,7 +53,7 @@ export interface Bodies {
   }
   'recipient.suspend': { by: Actor; recipient: string }
   'consent.grant': Terms & Chained & Evidence
-  'consent.replace': Terms & Chained & Evidence & { by: Actor }
+  'consent.replace': Terms & Chained & Partial<Evidence> & { by: Actor }
   'consent.revoke': Chained & { by: Actor; reason: RevocationReason }
   'consent.expire': Chained & { cause: ExpiryCause }
   release: Chained & {
@@ -72,7 +73,7 @@ export interface Bodies {
     consent?: string
     count: number
     prev?: number
-    reason: RefusalReason
+    reason: string
   }
   epoch: { size: number }
 }
@@ -82,11 +83,12 @@ interface Chained {
   readonly prev?: number
 }
 
+/** What a login at the bank proves. Only a `consent.replace` that narrows may do without. */
 interface Evidence {
   /** Commitment to the exact terms that the bank's login was bound to. */
   readonly terms: string
-  /** Commitment to the bank's signed login evidence; absent when the customer narrows a consent without a new login. */
-  readonly login?: string
+  /** Commitment to the bank's signed login evidence. */
+  readonly login: string
   readonly acr?: string
   readonly auth_time?: number
 }
@@ -107,123 +109,149 @@ export type Entry = Draft & {
   readonly totals: Totals
 }
 
+/** The pattern admits 30 February; the calendar does not. */
+const onCalendar = (value: string) =>
+  value.slice(8, 10) < '29' || new Date(value).getUTCDate() === Number(value.slice(8, 10))
+
+const day = String.raw`\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])`
+const clock = String.raw`(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}`
+const date = matching(new RegExp(`^${day}$`), 'a date', onCalendar)
+const time = matching(new RegExp(`^${day}T${clock}Z$`), 'an RFC 3339 UTC time', onCalendar)
 const random128 = matching(/^[A-Za-z0-9_-]{22}$/, '128 random bits, base64url')
 const sha256 = matching(/^[A-Za-z0-9_-]{43}$/, 'a SHA-256, base64url')
 const uuid = matching(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, 'a UUID')
 const consentId = matching(/^[a-z0-9-]{1,40}\.[A-Za-z0-9_-]{22}$/, 'a consent id')
 const name = matching(/^[A-Za-z0-9._:~-]{1,128}$/, 'an identifier')
-const time = matching(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/, 'an RFC 3339 UTC time')
-const date = matching(/^\d{4}-\d{2}-\d{2}$/, 'a date')
+const wordPattern = /^[a-z][a-z0-9._]{0,39}$/
+const word = matching(wordPattern, 'a word of the vocabulary')
+const words = list(word, { min: 1, max: 64 })
+const moreWords = list(word, { min: 0, max: 64 })
 const index = integer(0)
-const clusterList = list(oneOf(...clusterNames), { min: 1, max: clusterNames.length })
-const accountList = list(random128, { min: 1, max: limits.accounts_max })
 const iri = string(200)
+const actor = oneOf(...actors)
+const someClass = oneOf(...classNames)
+const someClusters = list(oneOf(...clusterNames), { min: 1, max: clusterNames.length })
+const someAccounts = list(random128, { min: 1, max: limits.accounts_max })
+
 const chained = { consent: consentId, prev: optional(index) }
 
 const terms = {
-  accounts: accountList,
-  clusters: clusterList,
+  accounts: someAccounts,
+  clusters: someClusters,
   delivery: oneOf(...deliveries),
-  disclosure: object({ language: string(35), sha256, version: string(40) }),
+  disclosure: object<Disclosure>({ language: string(35), sha256, version: string(40) }),
   expires: time,
   lookback_days: integer(0, limits.lookback_days_max),
   one_time: boolean,
   purpose: iri,
   recipient: name,
-  acr: optional(string(200)),
-  auth_time: optional(integer(0)),
-  login: optional(sha256),
-  terms: sha256,
 }
 
-/** The strict form of every kind's body: exactly these members. */
-const bodies: Readonly<Record<Kind, Check>> = {
-  genesis: object({
+const evidence = { acr: optional(string(200)), auth_time: optional(index) }
+
+/** The form of every kind's body: exactly these members. */
+const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
+  genesis: object<Bodies['genesis']>({
     bank: matching(/^[a-z0-9-]{1,40}$/, 'a bank id'),
-    bank_key: anyObject,
-    kinds: list(string(40), { min: 1, max: 64 }),
+    bank_key: record(/^(?:alg|crv|e|kid|kty|n|use|x|y)$/, string(1000)),
+    kinds: words,
     lei: matching(/^[A-Z0-9]{20}$/, 'an LEI'),
     origin: string(255),
     purposes: list(iri, { min: 1, max: 64 }),
-    reasons: list(string(40), { min: 1, max: 64 }),
-    totals: list(string(40), { min: 1, max: 64 }),
+    reasons: words,
+    totals: words,
     vkey: string(400),
   }),
-  policy: object({
-    kinds: list(string(40), { min: 0, max: 64 }),
-    reasons: list(string(40), { min: 0, max: 64 }),
-    totals: list(string(40), { min: 0, max: 64 }),
-  }),
-  key: object({ vkey: string(400) }),
-  'recipient.approve': object({
-    class: oneOf(...classNames),
-    clusters: clusterList,
-    jws: string(3000),
+  policy: object<Bodies['policy']>({ kinds: moreWords, reasons: moreWords, totals: moreWords }),
+  key: object<Bodies['key']>({ vkey: string(400) }),
+  'recipient.approve': object<Bodies['recipient.approve']>({
+    class: someClass,
+    clusters: someClusters,
+    jws: string(approval_jws_chars_max),
     keys: list(sha256, { min: 0, max: 8 }),
     purposes: list(iri, { min: 1, max: 16 }),
     recipient: name,
   }),
-  'recipient.suspend': object({ by: oneOf(...actors), recipient: name }),
-  'consent.grant': object({ ...chained, ...terms }),
-  'consent.replace': object({ ...chained, ...terms, by: oneOf(...actors) }),
-  'consent.revoke': object({
+  'recipient.suspend': object<Bodies['recipient.suspend']>({ by: actor, recipient: name }),
+  'consent.grant': object<Bodies['consent.grant']>({
     ...chained,
-    by: oneOf(...actors),
+    ...terms,
+    ...evidence,
+    login: sha256,
+    terms: sha256,
+  }),
+  'consent.replace': object<Bodies['consent.replace']>({
+    ...chained,
+    ...terms,
+    ...evidence,
+    by: actor,
+    login: optional(sha256),
+    terms: optional(sha256),
+  }),
+  'consent.revoke': object<Bodies['consent.revoke']>({
+    ...chained,
+    by: actor,
     reason: oneOf('USER_ACTION', 'BUSINESS_RULE'),
   }),
-  'consent.expire': object({ ...chained, cause: oneOf('term', 'unredeemed') }),
-  release: object({
+  'consent.expire': object<Bodies['consent.expire']>({
     ...chained,
-    accounts: accountList,
-    clusters: clusterList,
+    cause: oneOf('term', 'unredeemed'),
+  }),
+  release: object<Bodies['release']>({
+    ...chained,
+    accounts: someAccounts,
+    clusters: someClusters,
     fetches: list(random128, { min: 0, max: 8 }),
     interaction: uuid,
     payload: sha256,
     purpose: iri,
     recipient: name,
     since: optional(date),
-    to: oneOf(...classNames),
+    to: someClass,
   }),
-  refusal: object({
-    class: oneOf(...classNames),
+  refusal: object<Bodies['refusal']>({
+    class: someClass,
     client: name,
     consent: optional(consentId),
     count: integer(1),
     prev: optional(index),
-    reason: string(40),
+    reason: word,
   }),
-  epoch: object({ size: index }),
+  epoch: object<Bodies['epoch']>({ size: index }),
 }
 
 /** The kinds a ledger opened by this version declares in its genesis entry. */
 export const kinds = Object.keys(bodies) as readonly Kind[]
 
-const envelope = object({
-  at: time,
-  body: anyObject,
-  kind: string(40),
-  n: index,
-  totals: anyObject,
-  v: integer(1, 1),
-})
+const entryOf = (kind: Kind) =>
+  object({
+    at: time,
+    body: bodies[kind],
+    kind: oneOf(kind),
+    n: index,
+    totals: record(wordPattern, index),
+    v: integer(1, 1),
+  }) as Read<Entry>
+
+const entries: ReadonlyMap<string, Read<Entry>> = new Map(
+  kinds.map((kind) => [kind, entryOf(kind)]),
+)
 
 /** The consent an entry names, if it names one. */
 export function consentOf(draft: Draft): string | undefined {
   return 'consent' in draft.body ? draft.body.consent : undefined
 }
 
-/** An entry's canonical text. Throws `CanonicalError` when its shape is wrong or it is too long. */
-export function writeEntry(entry: Entry): string {
-  assertEntry(entry)
-  const text = canonical(entry as unknown as Json)
-  if (new TextEncoder().encode(text).length > entry_bytes_max)
-    throw new CanonicalError(`longer than ${entry_bytes_max} bytes`)
-  return text
+/** An entry's canonical bytes. Throws `CanonicalError` when its form is wrong or it is too long. */
+export function writeEntry(entry: Entry): Uint8Array {
+  const bytes = new TextEncoder().encode(canonical(entry as unknown as Json))
+  readEntry(bytes)
+  return bytes
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Reads an entry from its bytes, which must be canonical and of exactly the declared shape. Throws `CanonicalError`. */
+/** Reads an entry from its bytes, which must be canonical and of exactly the declared form. Throws `CanonicalError`. */
 export function readEntry(bytes: Uint8Array): Entry {
   if (bytes.length > entry_bytes_max)
     throw new CanonicalError(`longer than ${entry_bytes_max} bytes`)
@@ -233,14 +261,18 @@ export function readEntry(bytes: Uint8Array): Entry {
   } catch {
     throw new CanonicalError('not UTF-8')
   }
-  const value: unknown = parseCanonical(text)
-  assertEntry(value)
-  return value
+  const kind = kindOf(text)
+  const read = entries.get(kind)
+  if (read === undefined) throw new CanonicalError(`unknown kind ${kind}`)
+  return readWhole(read, text)
 }
 
-function assertEntry(value: unknown): asserts value is Entry {
-  envelope(value as Json, 'entry')
-  const { kind, body } = value as { kind: string; body: Json }
-  if (!Object.hasOwn(bodies, kind)) throw new CanonicalError(`entry.kind: unknown kind ${kind}`)
-  bodies[kind as Kind](body, 'body')
+/**
+ * The kind follows the body that it gives the form of, so it is looked up first. Wherever it was found, the form of that
+ * kind then holds for the whole text, or the text is refused.
+ */
+function kindOf(text: string): string {
+  const label = '},"kind":"'
+  const start = text.indexOf(label) + label.length
+  return text.slice(start, text.indexOf('"', start))
 }

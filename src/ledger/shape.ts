@@ -23,7 +23,15 @@ type Members<T> = {
   readonly [K in keyof T]-?: {} extends Pick<T, K> ? Optional<Exclude<T[K], undefined>> : Read<T[K]>
 }
 
-const code = { quote: 0x22, comma: 0x2c, colon: 0x3a, open: 0x5b, close: 0x5d, begin: 0x7b, end: 0x7d }
+const code = {
+  quote: 0x22,
+  comma: 0x2c,
+  colon: 0x3a,
+  open: 0x5b,
+  close: 0x5d,
+  begin: 0x7b,
+  end: 0x7d,
+}
 
 /** Reads the whole of a text. Throws `CanonicalError`. */
 export function readWhole<T>(read: Read<T>, text: string): T {
@@ -51,12 +59,12 @@ function quoted(cursor: Cursor): string {
   return cursor.text.slice(start, end)
 }
 
-/** A string that fits the pattern, which must admit neither backslash nor control character. */
+/** A string that fits the pattern, which must admit neither backslash nor control character, and `also`. */
 export const matching =
-  (pattern: RegExp, what: string): Read<string> =>
+  (pattern: RegExp, what: string, also?: (value: string) => boolean): Read<string> =>
   (cursor) => {
     const value = quoted(cursor)
-    return pattern.test(value) ? value : fail(cursor, what)
+    return pattern.test(value) && also?.(value) !== false ? value : fail(cursor, what)
   }
 
 /** A string of 1 to `lengthMax` UTF-16 code units that needs no escape. */
@@ -109,7 +117,8 @@ export const list =
     while (cursor.text.charCodeAt(cursor.at) !== code.close) {
       if (values.length > 0) pass(cursor, code.comma)
       const value = item(cursor)
-      if (values.length >= max || values.includes(value)) fail(cursor, `up to ${max} distinct values`)
+      if (values.length >= max || values.includes(value))
+        fail(cursor, `up to ${max} distinct values`)
       values.push(value)
     }
     if (values.length < min) fail(cursor, `at least ${min} values`)
@@ -144,35 +153,37 @@ export function object<T extends object>(members: Members<T>): Read<T> {
   }
 }
 
-/** An object whose members' names fit the pattern, one at least. */
+/** An object of one or more members whose names fit the pattern. */
 export function record<T>(name: RegExp, read: Read<T>): Read<Readonly<Record<string, T>>> {
   const readName = matching(name, 'a name')
-  // Names seldom differ from those of the text before: to try them first spares making each anew.
+  // Names seldom differ from those of the text before: trying those first spares making each anew.
   let known: readonly { readonly name: string; readonly label: string }[] = []
+
+  const nameAt = (cursor: Cursor, separator: number, i: number): string => {
+    const guess = known[i]
+    if (guess !== undefined && isNext(cursor, separator, guess.label)) return guess.name
+    pass(cursor, separator)
+    const found = readName(cursor)
+    pass(cursor, code.colon)
+    known = [...known.slice(0, i), { name: found, label: `"${found}":` }]
+    return found
+  }
+
   return (cursor) => {
     const value: Record<string, T> = {}
-    let separator = code.begin
     let before = ''
-    for (let i = 0; i === 0 || cursor.text.charCodeAt(cursor.at) === separator; i++) {
-      const expected = known[i]
-      let found = expected?.name
-      if (found === undefined || !isNext(cursor, separator, expected?.label)) {
-        pass(cursor, separator)
-        found = readName(cursor)
-        pass(cursor, code.colon)
-        known = [...known.slice(0, i), { name: found, label: `"${found}":` }]
-      }
+    for (let i = 0; i === 0 || cursor.text.charCodeAt(cursor.at) === code.comma; i++) {
+      const found = nameAt(cursor, i === 0 ? code.begin : code.comma, i)
       if (found <= before) fail(cursor, 'members in order')
       value[found] = read(cursor)
       before = found
-      separator = code.comma
     }
     pass(cursor, code.end)
     return value
   }
 }
 
-function isNext(cursor: Cursor, separator: number, label = ''): boolean {
+function isNext(cursor: Cursor, separator: number, label: string): boolean {
   const start = cursor.at + 1
   const end = start + label.length
   // A slice costs half of startsWith here.

@@ -1,4 +1,5 @@
-import { classNames, type Class } from '../consent/class.ts'
+import { classNames } from '../consent/class.ts'
+import type { Draft } from './entry.ts'
 
 /**
  * Running counts, carried by every entry and including it: a versioned, pure function of the entries (version 1). So the
@@ -18,32 +19,29 @@ export const totalNames: readonly string[] = [
 
 export const noTotals: Totals = Object.fromEntries(totalNames.map((name) => [name, 0]))
 
-/** The part of an entry that the totals depend on. */
-export type Counted =
-  | { kind: 'release'; body: { to: Class } }
-  | { kind: 'refusal'; body: { class: Class; count: number } }
-  | { kind: string; body: object }
-
-const countOf: Readonly<Record<string, string>> = {
-  'consent.grant': 'grants',
-  'consent.replace': 'replaces',
-  'consent.revoke': 'revocations',
-  'consent.expire': 'expiries',
-}
-
 /** Which total an entry raises, and by how much; undefined for an entry that raises none. */
-export function delta(entry: Counted): { name: string; by: number } | undefined {
-  if (entry.kind === 'release' && 'to' in entry.body)
-    return { name: `releases_${entry.body.to}`, by: 1 }
-  if (entry.kind === 'refusal' && 'count' in entry.body)
-    return { name: `refusals_${entry.body.class}`, by: entry.body.count }
-  const name = countOf[entry.kind]
-  return name === undefined ? undefined : { name, by: 1 }
+export function delta(draft: Draft): { name: string; by: number } | undefined {
+  switch (draft.kind) {
+    case 'release':
+      return { name: `releases_${draft.body.to}`, by: 1 }
+    case 'refusal':
+      return { name: `refusals_${draft.body.class}`, by: draft.body.count }
+    case 'consent.grant':
+      return { name: 'grants', by: 1 }
+    case 'consent.replace':
+      return { name: 'replaces', by: 1 }
+    case 'consent.revoke':
+      return { name: 'revocations', by: 1 }
+    case 'consent.expire':
+      return { name: 'expiries', by: 1 }
+    default:
+      return undefined
+  }
 }
 
 /** The totals after an entry, given those before it. */
-export function addTotals(before: Totals, entry: Counted): Totals {
-  const raised = delta(entry)
+export function addTotals(before: Totals, draft: Draft): Totals {
+  const raised = delta(draft)
   if (raised === undefined) return before
   return { ...before, [raised.name]: (before[raised.name] ?? 0) + raised.by }
 }

@@ -1,4 +1,4 @@
-import { inBank, type Database, type Tx } from './database.ts'
+import type { Tx } from './database.ts'
 import { hashOf } from './ids.ts'
 
 /** What a code was issued for, and what its redeemer must show again. */
@@ -71,18 +71,5 @@ export async function findCode(
     [bank, hashOf(code)],
   )
   const row = rows[0]
-  return (
-    row && { clientId: row.client_id, consentId: row.consent_id, jti: row.jti ?? undefined }
-  )
-}
-
-/** Forgets codes that expired a day ago or longer: until then a reuse is recognised. Returns how many. */
-export async function forgetCodes(db: Database, bank: string): Promise<number> {
-  return inBank(db, bank, async (tx) => {
-    const { rowCount } = await tx.raw<{ rowCount: number }>(
-      `delete from authorization_codes where bank_id = ? and expires_at < clock_timestamp() - interval '1 day'`,
-      [bank],
-    )
-    return rowCount
-  })
+  return row && { clientId: row.client_id, consentId: row.consent_id, jti: row.jti ?? undefined }
 }

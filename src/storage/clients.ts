@@ -55,11 +55,11 @@ export async function insertClient(db: Database, client: Client): Promise<void> 
       client.legalName,
       client.lei,
       client.website,
-      client.contacts,
+      [...client.contacts],
       client.kind === 'recipient' ? client.class : null,
       JSON.stringify(client.jwks),
-      client.redirectUris,
-      client.scopes,
+      [...client.redirectUris],
+      [...client.scopes],
     ],
   )
 }

@@ -1,5 +1,5 @@
-import { cookieHash, newCookie } from './cookie.ts'
 import { inBank, type Database } from './database.ts'
+import { hashOf, random256 } from './ids.ts'
 
 /** Days for which a browser that saw a bank login may show what a pointer leads to. */
 export const device_days = 30
@@ -18,12 +18,12 @@ export async function rememberDevice(
   { db, now }: Keeper,
   { bank, loginIndex }: { bank: string; loginIndex: Buffer },
 ): Promise<string> {
-  const cookie = newCookie()
+  const cookie = random256()
   const expires = new Date(now() + device_days * 86_400_000)
   await inBank(db, bank, (tx) =>
     tx.raw(
       'insert into devices (bank_id, cookie_hash, login_index, expires_at) values (?, ?, ?, ?)',
-      [bank, cookieHash(cookie), loginIndex, expires],
+      [bank, hashOf(cookie), loginIndex, expires],
     ),
   )
   return cookie
@@ -37,7 +37,7 @@ export async function findDevice(
   return inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: { login_index: Buffer }[] }>(
       'select login_index from devices where bank_id = ? and cookie_hash = ? and expires_at > ?',
-      [bank, cookieHash(cookie), new Date(now())],
+      [bank, hashOf(cookie), new Date(now())],
     )
     return rows[0]?.login_index
   })

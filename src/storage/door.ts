@@ -30,9 +30,10 @@ export async function lockAndLoad(
     tallies: names.flatMap((one) => one.tally ?? []),
     identical: names.flatMap((one) => one.identical ?? []),
     epoch: names.flatMap((one) => one.epoch ?? []),
+    seen: names.flatMap((one) => one.approval ?? []),
   }
   const literal = client.escapeLiteral(bank)
-  const [, head, consents, approvals, tokens, tallies, identical, epochs] = await settled([
+  const [, head, consents, approvals, tokens, tallies, identical, epochs, seen] = await settled([
     client.query(
       `begin; select set_config('app.bank', ${literal}, true); select from ledger_locks where bank_id = ${literal} for update`,
     ),
@@ -75,6 +76,12 @@ export async function lockAndLoad(
     whenAny(named.epoch, () =>
       client.query<EpochRow>({ name: 'epoch', text: epochSql, values: [bank] }),
     ),
+    whenAny(named.seen, () =>
+      client.query<{ signed_hash: string }>(
+        'select signed_hash from approvals_seen where bank_id = $1 and signed_hash = any($2::text[])',
+        [bank, named.seen],
+      ),
+    ),
   ])
   const row = head.rows[0]
   if (row === undefined) throw new NoLedger(`no ledger is open for ${bank}`)
@@ -89,6 +96,7 @@ export async function lockAndLoad(
     unsignedMs: Number(row.unsigned_ms),
     consents: new Map(consentRows.map((one) => [one.id, recordOf(one)])),
     approvals: new Map(approvals.rows.map((one) => [one.recipient, approvalOf(one)])),
+    approvalsSeen: new Set(seen.rows.map((one) => one.signed_hash)),
     revokedTokens: new Set(tokens.rows.map((one) => one.jti)),
     tallies: new Map(tallies.rows.map(tallyOf)),
     newestEpoch: epochs.rows.map((one) => ({ n: Number(one.n), at: one.at.toISOString() }))[0],
@@ -395,6 +403,11 @@ function effectQueries(client: Client, bank: string, effects: readonly Effect[])
           effect.count,
         ],
       )
+    if ('see' in effect)
+      return client.query('insert into approvals_seen (bank_id, signed_hash) values ($1, $2)', [
+        bank,
+        effect.signed,
+      ])
     if ('end' in effect) return endQuery(client, bank, effect)
     return effect.set === 'consent'
       ? client.query({

@@ -37,6 +37,8 @@ export interface Names {
   readonly recipients?: readonly string[]
   readonly tokens?: readonly string[]
   readonly tally?: TallyKey
+  /** A bank's signed approval, by the hash of what is signed. */
+  readonly approval?: string
   /** The newest epoch entry. */
   readonly epoch?: true
   /** The active consent, if any, of this link, recipient, purpose and delivery. */
@@ -56,6 +58,8 @@ export interface LedgerState {
   readonly unsignedMs: number
   readonly consents: Map<string, ConsentRecord>
   readonly approvals: Map<string, Approval>
+  /** Those of the named approvals that were entered before. */
+  readonly approvalsSeen: Set<string>
   readonly revokedTokens: ReadonlySet<string>
   readonly tallies: Map<string, { class: Class; pending: number }>
   readonly tails: Map<string, number>
@@ -70,6 +74,7 @@ export const tallyName = (key: TallyKey): string =>
 export type Effect =
   | { readonly set: 'consent'; readonly record: ConsentRecord; readonly sealed?: SealedParts }
   | { readonly set: 'approval'; readonly approval: Approval }
+  | { readonly see: 'approval'; readonly signed: string }
   | { readonly remove: 'consent'; readonly id: string }
   | { readonly take: 'tally'; readonly key: TallyKey; readonly count: number }
   | { readonly end: 'refresh_tokens'; readonly consent: string }

@@ -90,17 +90,6 @@ export async function findPushedRequest(
   }
 }
 
-/** Forgets requests that expired a day ago or longer. Returns how many. */
-export async function forgetPushedRequests(db: Database, bank: string): Promise<number> {
-  return inBank(db, bank, async (tx) => {
-    const { rowCount } = await tx.raw<{ rowCount: number }>(
-      `delete from pushed_requests where bank_id = ? and expires_at < clock_timestamp() - interval '1 day'`,
-      [bank],
-    )
-    return rowCount
-  })
-}
-
 interface PushedRow {
   consent_id: string
   redirect_uri: string

@@ -12,7 +12,9 @@ export interface Once {
 export type ClaimOnce = (once: Once) => Promise<boolean>
 
 const batch_max = 256
-const forget_rows_max = 10_000
+
+/** Values are kept for longer than they could be accepted, by as much as the clocks of two processes may differ. */
+const clocks_ms = 60_000
 
 /** One statement for all values that arrive while another is at the database. */
 export function openReplays(db: Database): ClaimOnce {
@@ -36,22 +38,9 @@ async function claimMany(db: Database, many: readonly Once[]): Promise<boolean[]
   const hashes = many.map(({ value }) => hashOf(value))
   const { rows } = await db.knex.raw<{ rows: { hash: Buffer }[] }>(claimSql, [
     hashes,
-    many.map(({ expires }) => Math.ceil(expires)),
+    many.map(({ expires }) => Math.ceil(expires) + clocks_ms),
   ])
   const taken = new Set(rows.map(({ hash }) => hash.toString('base64')))
   // The first caller of a batch has the value; `delete` tells the second that it is gone.
   return hashes.map((hash) => taken.delete(hash.toString('base64')))
-}
-
-/**
- * Forgets values that are refused for their age by now, with a minute for clocks that differ; at most so many at a time that
- * nobody waits for it. Returns how many.
- */
-export async function forgetReplays(db: Database): Promise<number> {
-  const { rowCount } = await db.knex.raw<{ rowCount: number }>(
-    `delete from replays where hash in (
-       select hash from replays where expires_at < clock_timestamp() - interval '1 minute' limit ?)`,
-    [forget_rows_max],
-  )
-  return rowCount
 }

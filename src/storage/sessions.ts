@@ -1,5 +1,5 @@
-import { cookieHash, newCookie } from './cookie.ts'
 import type { Database } from './database.ts'
+import { hashOf, random256 } from './ids.ts'
 import type { Vault } from './vault.ts'
 
 /** Minutes without a request after which a browser's session is over. */
@@ -28,13 +28,13 @@ export async function beginSession(
   content: unknown,
   { follows }: { follows?: string | undefined } = {},
 ): Promise<string> {
-  const cookie = newCookie()
+  const cookie = random256()
   await keeper.db.knex.raw(
     `with ended as (delete from sessions where cookie_hash = ?)
      insert into sessions (cookie_hash, sealed, expires_at) values (?, ?, ?)`,
     [
-      cookieHash(follows ?? ''),
-      cookieHash(cookie),
+      hashOf(follows ?? ''),
+      hashOf(cookie),
       keeper.vault.seal(content, about(cookie)),
       idleEnd(keeper),
     ],
@@ -49,7 +49,7 @@ export async function findSession(
 ): Promise<StoredSession | undefined> {
   const { rows } = await keeper.db.knex.raw<{ rows: { sealed: Buffer }[] }>(
     `update sessions set expires_at = ? where cookie_hash = ? and expires_at > ? returning sealed`,
-    [idleEnd(keeper), cookieHash(cookie), new Date(keeper.now())],
+    [idleEnd(keeper), hashOf(cookie), new Date(keeper.now())],
   )
   const sealed = rows[0]?.sealed
   return sealed && { cookie, content: keeper.vault.open(sealed, about(cookie)), sealed }
@@ -64,21 +64,16 @@ export async function saveSession(
   const next = keeper.vault.seal(content, about(cookie))
   const { rowCount } = await keeper.db.knex.raw<{ rowCount: number }>(
     `update sessions set sealed = ? where cookie_hash = ? and sealed = ?`,
-    [next, cookieHash(cookie), sealed],
+    [next, hashOf(cookie), sealed],
   )
   return rowCount === 1 ? { cookie, content, sealed: next } : undefined
 }
 
 export async function endSession({ db }: Pick<Keeper, 'db'>, cookie: string): Promise<void> {
-  await db.knex.raw('delete from sessions where cookie_hash = ?', [cookieHash(cookie)])
-}
-
-/** Deletes sessions whose time was up, with all that was sealed in them. */
-export async function deleteOverdueSessions({ db, now }: Omit<Keeper, 'vault'>): Promise<void> {
-  await db.knex.raw('delete from sessions where expires_at <= ?', [new Date(now())])
+  await db.knex.raw('delete from sessions where cookie_hash = ?', [hashOf(cookie)])
 }
 
 const idleEnd = ({ now }: Keeper) => new Date(now() + session_idle_minutes * 60_000)
 
 /** Bound in, so that one session's row cannot be put in the place of another's. */
-const about = (cookie: string): string => `session ${cookieHash(cookie).toString('base64url')}`
+const about = (cookie: string): string => `session ${hashOf(cookie).toString('base64url')}`

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { grant } from '../../src/consent/consent.ts'
 import type { Terms } from '../../src/consent/terms.ts'
+import type { Decision } from '../../src/broker/append.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
 import { random128 } from '../../src/broker/ids.ts'
 import { recordRefusal, sweepRefusals } from '../../src/broker/record_refusal.ts'
@@ -9,7 +10,6 @@ import { uncovered } from '../../src/consent/consent.ts'
 import { withClient } from '../../sandbox/postgres_database.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import {
-  originOf,
   replayLedger,
   requestedConsent,
   testBank,
@@ -31,12 +31,7 @@ beforeAll(async () => {
     purposes: [purpose],
     clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
   })
-  await approveRecipient(broker, {
-    bank: 'citi',
-    jws,
-    origin: originOf('citi'),
-    registeredClass: () => Promise.resolve('messaging_platform'),
-  })
+  await approveRecipient(broker, { bank: 'citi', jws })
 })
 
 afterAll(async () => {
@@ -60,7 +55,7 @@ async function activeConsent(): Promise<{ id: string; handle: string }> {
   }
   const outcome = await broker.door.append('citi', {
     names: { consents: [id], recipients: ['messenger'] },
-    decide(state) {
+    decide(state): Decision {
       const record = state.consents.get(id)
       if (record === undefined) return { refused: 'consent_unknown' }
       const moved = grant(record.consent, {
@@ -70,7 +65,10 @@ async function activeConsent(): Promise<{ id: string; handle: string }> {
       })
       if (typeof moved === 'string') return { refused: moved }
       return {
-        entry: { kind: 'consent.grant', body: { ...terms, consent: id, terms: 'A'.repeat(43) } },
+        entry: {
+          kind: 'consent.grant',
+          body: { ...terms, consent: id, login: 'A'.repeat(43), terms: 'A'.repeat(43) },
+        },
         effects: [{ set: 'consent', record: { ...record, consent: moved, linkId: random128() } }],
       }
     },
@@ -89,7 +87,7 @@ function releaseDraft(id: string, handle: string) {
   return broker.door.append('citi', {
     names: { consents: [id], recipients: ['messenger'], tokens: ['jti'] },
     releases: true,
-    decide(state) {
+    decide(state): Decision {
       const refused = uncovered(state.consents.get(id)?.consent, {
         access,
         approval: state.approvals.get('messenger'),

@@ -6,12 +6,12 @@ import type { PublicJwk } from '../../src/ledger/entry.ts'
 import { replayEntry, startReplay, type Replay } from '../../src/ledger/replay.ts'
 import { formatVkey, keyTypes, makeVkey } from '../../src/merkle/vkey.ts'
 import { noteSigner } from '../../src/merkle/note.ts'
-import { openDoor, type Door } from '../../src/broker/append.ts'
+import { openDoor } from '../../src/broker/append.ts'
 import type { Bank, BankPort } from '../../src/broker/bank_port.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import { random128, routed } from '../../src/broker/ids.ts'
 import { openLedger } from '../../src/broker/open_ledger.ts'
-import { openSigner, type LedgerKey, type LedgerSigner } from '../../src/broker/signing.ts'
+import { openSigner, type LedgerKey } from '../../src/broker/signing.ts'
 import { openDatabase, inBank } from '../../src/storage/database.ts'
 import { openDoorConnections } from '../../src/storage/door_connections.ts'
 import { openEarlyCheck } from '../../src/storage/early_check.ts'
@@ -80,8 +80,6 @@ export function memoryMarks(): MarkStore & {
 }
 
 export interface TestBroker extends Broker {
-  readonly signer: LedgerSigner
-  readonly door: Door
   readonly alarms: string[]
   close(): Promise<void>
 }
@@ -115,18 +113,12 @@ export async function testBroker(
     alarm: (bank, why) => alarms.push(`${bank}: ${why}`),
   })
   const door = openDoor(connections, signer)
-  for (const bank of banks)
-    await openLedger(db, {
-      bank,
-      origin: originOf(bank.id),
-      vkey: keys.get(bank.id)?.vkey ?? '',
-      marks,
-      now: Date.now(),
-    })
-  return {
+  const broker: TestBroker = {
     db,
     door,
     signer,
+    keys,
+    marks,
     alarms,
     vault: openVault(master),
     issuer: 'https://broker.example',
@@ -144,6 +136,8 @@ export async function testBroker(
       await db.knex.destroy()
     },
   }
+  for (const bank of banks) await openLedger(broker, bank.id)
+  return broker
 }
 
 const unreachable = () => Promise.reject(new Error('this test reaches no bank'))

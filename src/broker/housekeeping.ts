@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { purgeExpired } from '../storage/purge.ts'
+import type { Broker } from './broker.ts'
+import { expireConsents } from './expire_consents.ts'
+import { sweepRefusals } from './record_refusal.ts'
+import { workOutbox } from './work_outbox.ts'
+import { writeEpoch } from './write_epoch.ts'
+
+/** How often each duty is done for each bank, ms. All processes do them; each is safe to be done by several at once. */
+export const every_ms = { sign: 1_000, sweep: 5_000, purge: 60_000 } as const
+
+/**
+ * What happens without anyone asking: signing, the entries of expiries and counted refusals, epochs, the outbox, and the
+ * removal of rows that can matter no more. A duty that fails is tried again at its next turn, and reported. Returns a function
+ * that ends it after the turn in hand.
+ */
+export function startHousekeeping(
+  broker: Broker,
+  {
+    epochSeconds,
+    failed,
+  }: { epochSeconds: number; failed: (duty: string, bank: string, error: unknown) => void },
+): () => Promise<void> {
+  const stopping = new AbortController()
+  const banks = [...broker.bankPort.banks.keys()]
+  const repeat = async (
+    ms: number,
+    duty: string,
+    work: (bank: string) => Promise<unknown>,
+  ): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      for (const bank of banks)
+        await work(bank).catch((error: unknown) => failed(duty, bank, error))
+      await sleep(ms, undefined, { signal: stopping.signal }).catch(() => undefined)
+    }
+  }
+  const loops = [
+    repeat(every_ms.sign, 'sign', async (bank) => {
+      const why = await broker.signer.sign(bank)
+      if (why !== undefined) throw new Error(why)
+    }),
+    repeat(every_ms.sweep, 'sweep', async (bank) => {
+      await expireConsents(broker, bank)
+      await sweepRefusals(broker, bank)
+      await writeEpoch(broker, bank, epochSeconds * 1_000)
+    }),
+    repeat(every_ms.sweep, 'outbox', (bank) => workOutbox(broker, bank)),
+    repeat(every_ms.purge, 'purge', (bank) => purgeExpired(broker.db, bank)),
+  ]
+  return async () => {
+    stopping.abort()
+    await Promise.all(loops)
+  }
+}

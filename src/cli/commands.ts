@@ -1,0 +1,62 @@
+import { initMarkCommand, openLedgerCommand } from './ledger.ts'
+import { migrateCommand } from './migrate.ts'
+import { clientCommand, recipientCommand } from './registry.ts'
+import { revokeCommand } from './revoke.ts'
+import { serveCommand, startCommand } from './serve.ts'
+import { verifyCommand } from './verify.ts'
+
+export { UsageError } from './arguments.ts'
+
+/** One command of the command line. `run` resolves to the exit code. */
+export interface Command {
+  readonly usage: string
+  readonly what: string
+  readonly run: (argv: string[]) => Promise<number>
+}
+
+export const commands: Readonly<Record<string, Command>> = {
+  start: {
+    usage: '',
+    what: 'with DATABASE_URL, serve; without it, the whole sandbox: PostgreSQL, four banks, a Messenger, the broker',
+    run: startCommand,
+  },
+  serve: {
+    usage: '',
+    what: 'the broker, configured by the environment (docs/operating.md)',
+    run: serveCommand,
+  },
+  migrate: {
+    usage: '',
+    what: 'bring the database at DATABASE_OWNER_URL up to date',
+    run: migrateCommand,
+  },
+  ledger: {
+    usage: 'open --bank <id> | init-mark --bank <id>',
+    what: "open a bank's ledger, once; or set its mark anew after the marks were lost",
+    run: ([action, ...argv]) =>
+      action === 'init-mark' ? initMarkCommand(argv) : openLedgerCommand(action, argv),
+  },
+  recipient: {
+    usage:
+      'add --id <id> --legal-name <name> --lei <lei> --website <url> --contact <address> --class <class> --jwks <file> --redirect-uri <uri> [--scope <scope>] | approve --bank <id> --jws <file> | suspend --bank <id> --id <id> | disable --id <id>',
+    what: 'register recipients, and enter what banks approve',
+    run: recipientCommand,
+  },
+  client: {
+    usage:
+      'add --kind bank|auditor --bank <id> --id <id> --legal-name <name> --lei <lei> --website <url> --contact <address> --jwks <file> [--scope <scope>]',
+    what: "register a bank's back end, or its auditor",
+    run: clientCommand,
+  },
+  revoke: {
+    usage: '--consent <id>',
+    what: 'end a consent, in effect when the command returns',
+    run: revokeCommand,
+  },
+  verify: {
+    usage:
+      '<url or folder> --policy <file> [--json] [--token-file <file>] [--against <checkpoint file>]',
+    what: 'check a ledger: signatures, tree, tiles, and every rule; exit 1 on any violation',
+    run: (argv) => verifyCommand(argv, process.stdout),
+  },
+}

@@ -1,0 +1,163 @@
+import { classes } from '../consent/class.ts'
+import {
+  broadens,
+  expire,
+  grant,
+  replace,
+  revoke,
+  standing,
+  uncovered,
+  type Move,
+} from '../consent/consent.ts'
+import type { RefusalReason } from '../consent/refusal.ts'
+import type { Terms } from '../consent/terms.ts'
+import { openApproval, signedPart, type VerifyJws } from './approval.ts'
+import { CanonicalError } from './canonical.ts'
+import type { Bodies, Entry } from './entry.ts'
+import type { Replay } from './replay.ts'
+import { Violation } from './violation.ts'
+
+type Of<Kind extends Entry['kind']> = Extract<Entry, { kind: Kind }>
+type Opening = { readonly genesis: Bodies['genesis']; readonly verify: VerifyJws }
+
+/** What one entry may do, by its kind, and what it changes. Throws `Violation`. */
+export function apply(state: Replay, entry: Entry, opening: Opening): void {
+  switch (entry.kind) {
+    case 'genesis':
+      return
+    case 'policy':
+      for (const kind of entry.body.kinds) state.kinds.add(kind)
+      for (const reason of entry.body.reasons) state.reasons.add(reason)
+      return
+    case 'key':
+      state.vkey = entry.body.vkey
+      return
+    case 'recipient.approve':
+      return approve(state, entry, opening)
+    case 'recipient.suspend':
+      return suspend(state, entry)
+    case 'consent.grant':
+    case 'consent.replace':
+    case 'consent.revoke':
+    case 'consent.expire':
+      return move(state, entry)
+    case 'release':
+      return release(state, entry)
+    case 'refusal':
+      if (!state.reasons.has(entry.body.reason))
+        throw new Violation(entry.n, 'refusal', `reason ${entry.body.reason} is not declared`)
+      return
+    case 'epoch':
+      if (entry.body.size !== entry.n)
+        throw new Violation(entry.n, 'epoch', 'it covers another size than its own index')
+  }
+}
+
+function approve(state: Replay, { n, body }: Of<'recipient.approve'>, opening: Opening): void {
+  const { recipient, class: named, purposes, clusters, keys, jws } = body
+  if (JSON.stringify(saysOf(openJws(n, jws, opening))) !== JSON.stringify(saysOf(body)))
+    throw new Violation(n, 'approval', 'the entry says other than the bank signed')
+  if (!classes[named].mayReceive)
+    throw new Violation(n, 'approval', `class ${named} can never receive`)
+  const signed = signedPart(jws)
+  const before = state.approvals.get(recipient)
+  if (before !== undefined && before.signed !== signed) state.spent.add(before.signed)
+  if (state.spent.has(signed))
+    throw new Violation(n, 'approval', 'the bank has replaced or suspended it since it signed')
+  const approval = { recipient, class: named, purposes, clusters, keys }
+  state.approvals.set(recipient, { ...approval, suspended: false, signed })
+}
+
+function openJws(n: number, jws: string, { genesis, verify }: Opening) {
+  const { bank, origin, bank_key: key } = genesis
+  try {
+    return openApproval(jws, { bank, origin, key, verify })
+  } catch (error) {
+    if (error instanceof CanonicalError) throw new Violation(n, 'approval', error.message)
+    throw error
+  }
+}
+
+const saysOf = (body: Bodies['recipient.approve']) => [
+  body.recipient,
+  body.class,
+  body.purposes,
+  body.clusters,
+  body.keys,
+]
+
+function suspend(state: Replay, { n, body }: Of<'recipient.suspend'>): void {
+  const approval = state.approvals.get(body.recipient)
+  if (standing(approval) !== undefined || approval === undefined)
+    throw new Violation(n, 'approval', 'the recipient has no standing approval')
+  state.approvals.set(body.recipient, { ...approval, suspended: true })
+  state.spent.add(approval.signed)
+}
+
+type MoveEntry = Extract<Entry, { kind: `consent.${string}` }>
+
+function move(state: Replay, entry: MoveEntry): void {
+  const moved = moveOf(state, entry)
+  if (typeof moved === 'string') throw new Violation(entry.n, 'consent', words(moved))
+  state.consents.set(moved.id, moved)
+}
+
+function moveOf(state: Replay, entry: MoveEntry): Move {
+  const { n, at } = entry
+  const found = state.consents.get(entry.body.consent)
+  if (entry.kind === 'consent.grant') {
+    const { consent: id, recipient } = entry.body
+    if (found !== undefined) throw new Violation(n, 'consent', 'it was granted before')
+    return grant({ id, state: 'requested', recipient }, given(state, entry))
+  }
+  if (found === undefined) return 'consent_unknown'
+  switch (entry.kind) {
+    case 'consent.replace':
+      if (
+        entry.body.login === undefined &&
+        found.state === 'active' &&
+        broadens(entry.body, found.terms)
+      )
+        throw new Violation(n, 'consent', 'broader terms without a login at the bank')
+      return replace(found, given(state, entry))
+    case 'consent.revoke':
+      return revoke(found, { at, by: entry.body.by })
+    case 'consent.expire':
+      if (entry.body.cause === 'unredeemed' && state.trails.get(found.id)?.released === true)
+        throw new Violation(n, 'consent', 'it was redeemed: there is a release')
+      return expire(found, { at, cause: entry.body.cause })
+  }
+}
+
+function given(state: Replay, { n, at, body }: Of<'consent.grant' | 'consent.replace'>) {
+  if (!state.purposes.has(body.purpose))
+    throw new Violation(n, 'consent', `purpose ${body.purpose} is not declared`)
+  return { terms: termsOf(body), approval: state.approvals.get(body.recipient), at }
+}
+
+const termsOf = (body: Terms): Terms => ({
+  recipient: body.recipient,
+  purpose: body.purpose,
+  clusters: body.clusters,
+  accounts: body.accounts,
+  lookback_days: body.lookback_days,
+  one_time: body.one_time,
+  expires: body.expires,
+  delivery: body.delivery,
+  disclosure: body.disclosure,
+})
+
+function release(state: Replay, { n, at, body }: Of<'release'>): void {
+  const consent = state.consents.get(body.consent)
+  const approval = state.approvals.get(body.recipient)
+  const refused = uncovered(consent, { access: body, approval, at })
+  if (refused !== undefined) throw new Violation(n, 'release', words(refused))
+  if (consent?.state !== 'active' || consent.terms.purpose !== body.purpose)
+    throw new Violation(n, 'release', 'the purpose is not the one consented to')
+  if (body.clusters.includes('TRANSACTIONS') !== (body.since !== undefined))
+    throw new Violation(n, 'release', 'since belongs to transactions, and they to it')
+  const trail = state.trails.get(body.consent)
+  if (trail !== undefined) trail.released = true
+}
+
+const words = (reason: RefusalReason) => reason.replaceAll('_', ' ')

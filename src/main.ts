@@ -1,0 +1,146 @@
+import { hkdfSync } from 'node:crypto'
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import { openAuthorization } from './authorization/authorization.ts'
+import { openBanks } from './banks/port.ts'
+import { openDoor } from './broker/append.ts'
+import { ledgerOrigin, type Broker } from './broker/broker.ts'
+import { startHousekeeping } from './broker/housekeeping.ts'
+import { ledgerKey } from './broker/ledger_keys.ts'
+import { openSigner, type LedgerKey } from './broker/signing.ts'
+import type { Config } from './config.ts'
+import { createServer } from './http/server.ts'
+import { openLog, type Log } from './observe/log.ts'
+import { classOf } from './storage/clients.ts'
+import { openDatabase } from './storage/database.ts'
+import { openDoorConnections } from './storage/door_connections.ts'
+import { openEarlyCheck } from './storage/early_check.ts'
+import { findLedger } from './storage/ledgers.ts'
+import { openMarks } from './storage/marks_place.ts'
+import { pendingMigrations } from './storage/migrate.ts'
+import { unfitness } from './storage/readiness.ts'
+import { openVault } from './storage/vault.ts'
+
+/** The broker cannot start; the message says what to do. */
+export class CannotStart extends Error {
+  override readonly name = 'CannotStart'
+}
+
+/** A broker's insides without its server: what `serve` listens with, and what each other command needs. */
+export interface Composed {
+  readonly broker: Broker
+  readonly log: Log
+  close(): Promise<void>
+}
+
+/** Puts a broker together from its configuration. Nothing is written, and nothing listens. */
+export async function compose(config: Config): Promise<Composed> {
+  const log = openLog(config.logLevel)
+  const db = openDatabase(config.databaseUrl)
+  const banks = openBanks(config, {
+    onStray: ({ channel, target }) =>
+      log.alarm('egress', `${channel} reached ${target} around the gateway`),
+  })
+  const ids = [...banks.port.banks.keys()]
+  const keys = new Map<string, LedgerKey>(
+    ids.map((bank) => [bank, ledgerKey(config.ledgerSeed, ledgerOrigin(config.issuer, bank))]),
+  )
+  const marks = openMarks(config.marks)
+  const signer = openSigner(db, { keys, marks: marks.store, alarm: log.alarm })
+  const connections = openDoorConnections(config.databaseUrl, { connections_max: ids.length + 2 })
+  const door = openDoor(connections, signer)
+  const broker: Broker = {
+    db,
+    door,
+    signer,
+    keys,
+    marks: marks.store,
+    bankPort: banks.port,
+    vault: openVault(config.masterKey),
+    earlyCheck: openEarlyCheck(db),
+    classOf: (client) => classOf(db, client),
+    issuer: config.issuer,
+    observe: { dropped: log.dropped, alarm: log.alarm },
+    now: Date.now,
+  }
+  return {
+    broker,
+    log,
+    async close() {
+      await door.close()
+      await connections.close()
+      await marks.close()
+      await db.knex.destroy()
+      banks.close()
+    },
+  }
+}
+
+/** A broker that is listening. `close` drains: requests in hand are answered, batches in flight committed. */
+export interface Serving {
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** Starts the broker. Throws `CannotStart` with every reason at once; it never makes or mends a ledger on its own. */
+export async function serve(config: Config): Promise<Serving> {
+  const { broker, log, close } = await compose(config)
+  try {
+    await refuseUnfit(broker, config)
+    const authorization = openAuthorization(broker, {
+      signingKeys: config.tokenKeys,
+      nonceKey: Buffer.from(
+        hkdfSync('sha256', config.masterKey, '', 'countersign dpop nonces', 32),
+      ),
+    })
+    const server = createServer(broker, authorization, log)
+    server.listen(config.port, config.host)
+    await once(server, 'listening')
+    const stopHousekeeping = startHousekeeping(broker, {
+      epochSeconds: config.epochSeconds,
+      failed: (duty, bank, error) => log.failed(duty, bank, error),
+    })
+    log.started({ url: config.issuer, banks: [...broker.bankPort.banks.keys()] })
+    return {
+      url: config.issuer,
+      async close() {
+        await closeServer(server)
+        await stopHousekeeping()
+        await close()
+      },
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function refuseUnfit(broker: Broker, config: Config): Promise<void> {
+  const pending = await pendingMigrations(config.databaseUrl)
+  if (pending.length > 0)
+    throw new CannotStart(
+      `the database lacks ${pending.join(', ')}: run "countersign migrate" as its owner`,
+    )
+  const reasons = await unfitness(broker.db, broker.now)
+  for (const [bank, key] of broker.keys) {
+    const ledger = await findLedger(broker.db, bank)
+    if (ledger === undefined)
+      reasons.push(`${bank} has no ledger: run "countersign ledger open --bank ${bank}"`)
+    else if (ledger.vkey !== key.vkey)
+      reasons.push(
+        `the ledger of ${bank} is signed by ${ledger.vkey}, and this process holds another key`,
+      )
+    // The gate before anything is served: a database that was rolled back stops signing here, and releasing with it.
+    else await broker.signer.sign(bank)
+  }
+  if (reasons.length > 0)
+    throw new CannotStart(`the broker cannot start:\n- ${reasons.join('\n- ')}`)
+}
+
+/** Idle connections are closed at once, busy ones after their answer. */
+async function closeServer(server: Server): Promise<void> {
+  const closed = once(server, 'close')
+  server.close()
+  server.closeIdleConnections()
+  await closed
+}

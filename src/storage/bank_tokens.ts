@@ -1,0 +1,94 @@
+import type { Tx } from './database.ts'
+
+/** A bank's tokens for one consent as they are kept: sealed under the link's key. */
+export interface StoredBankToken {
+  readonly id: string
+  readonly sealed: Buffer
+  /** When the access token ends; milliseconds since the epoch. */
+  readonly expires: number
+}
+
+/** Where a bank's tokens are. Those of another link are not found. */
+export interface BankTokenPlace {
+  readonly bank: string
+  readonly id: string
+  readonly linkId: string
+}
+
+export async function insertBankToken(
+  tx: Tx,
+  { bank, id, linkId }: BankTokenPlace,
+  { sealed, expires }: Omit<StoredBankToken, 'id'>,
+): Promise<void> {
+  await tx.raw(
+    `insert into bank_tokens (bank_id, id, link_id, sealed, expires_at) values (?, ?, ?, ?, ?)`,
+    [bank, id, linkId, sealed, new Date(expires)],
+  )
+}
+
+/** The tokens as they are now, with their row locked until the transaction ends; undefined once they have ended. */
+export async function lockBankToken(
+  tx: Tx,
+  { bank, id, linkId }: BankTokenPlace,
+): Promise<StoredBankToken | undefined> {
+  const { rows } = await tx.raw<{ rows: { sealed: Buffer; expires_at: Date }[] }>(
+    `select sealed, expires_at from bank_tokens
+     where bank_id = ? and id = ? and link_id = ? and ended_at is null for update`,
+    [bank, id, linkId],
+  )
+  const row = rows[0]
+  return row && { id, sealed: row.sealed, expires: row.expires_at.getTime() }
+}
+
+/** Keeps renewed tokens. The row must be locked. */
+export async function replaceBankToken(
+  tx: Tx,
+  { bank, id, linkId }: BankTokenPlace,
+  { sealed, expires }: Omit<StoredBankToken, 'id'>,
+): Promise<void> {
+  await tx.raw(
+    `update bank_tokens set sealed = ?, expires_at = ? where bank_id = ? and id = ? and link_id = ?`,
+    [sealed, new Date(expires), bank, id, linkId],
+  )
+}
+
+/** Tokens that have yet to be ended at the bank, with their link's key; undefined when nothing can or must be. */
+export async function findBankToken(
+  tx: Tx,
+  { bank, id }: { bank: string; id: string },
+): Promise<(StoredBankToken & { linkId: string; keySealed: Buffer }) | undefined> {
+  const { rows } = await tx.raw<{ rows: Row[] }>(
+    `select t.link_id, t.sealed, t.expires_at, k.sealed as key_sealed
+     from bank_tokens t join link_keys k on k.bank_id = t.bank_id and k.link_id = t.link_id
+     where t.bank_id = ? and t.id = ? and t.ended_at is null`,
+    [bank, id],
+  )
+  const row = rows[0]
+  return (
+    row && {
+      id,
+      sealed: row.sealed,
+      expires: row.expires_at.getTime(),
+      linkId: row.link_id,
+      keySealed: row.key_sealed,
+    }
+  )
+}
+
+interface Row {
+  link_id: string
+  sealed: Buffer
+  expires_at: Date
+  key_sealed: Buffer
+}
+
+/** Notes that the bank knows of the end. */
+export async function endBankToken(
+  tx: Tx,
+  { bank, id }: { bank: string; id: string },
+): Promise<void> {
+  await tx.raw(
+    `update bank_tokens set ended_at = clock_timestamp() where bank_id = ? and id = ? and ended_at is null`,
+    [bank, id],
+  )
+}

@@ -1,0 +1,86 @@
+import type { Tx } from './database.ts'
+import { random128 } from './ids.ts'
+import type { Profile } from './pushed_requests.ts'
+import type { LinkKey, Vault } from './vault.ts'
+
+export type { Profile }
+
+/** A link: one profile and one bank login, under a key of its own. */
+export interface Link {
+  readonly id: string
+  /** Who the customer is to the recipient, and to the bank: random, and the same for this link only. */
+  readonly recipientSub: string
+  readonly bankSub: string
+  readonly key: LinkKey
+}
+
+/** By what a bank login is looked up: the bank, and the identity that it asserts. */
+export function loginIndexOf(
+  vault: Vault,
+  { bank, bankSubject }: { bank: string; bankSubject: string },
+): Buffer {
+  return vault.index('bank login', JSON.stringify([bank, bankSubject]))
+}
+
+/** By what a profile is looked up. Its display name may change; the profile stays the same. */
+export function profileIndexOf(vault: Vault, { page_id, psid }: Profile): Buffer {
+  return vault.index('profile', JSON.stringify([page_id, psid]))
+}
+
+/** The link of a profile and a bank login, made when there is none. Of several who make it at once, all get the same. */
+export async function findOrInsertLink(
+  tx: Tx,
+  vault: Vault,
+  { bank, profile, bankSubject }: { bank: string; profile: Profile; bankSubject: string },
+): Promise<Link> {
+  const profileIndex = profileIndexOf(vault, profile)
+  const loginIndex = loginIndexOf(vault, { bank, bankSubject })
+  const found = await findLink(tx, vault, { bank, profileIndex, loginIndex })
+  if (found !== undefined) return found
+
+  const id = random128()
+  const { key, sealed: sealedKey } = vault.newLinkKey(id)
+  const { page_id, psid, display_name } = profile
+  const sealed = key.seal({ page_id, psid, display_name, bank_subject: bankSubject }, `link ${id}`)
+  // One statement, so that the link is never without its key. Whoever comes second waits for the first to commit.
+  await tx.raw(
+    `with made as (
+       insert into links (bank_id, id, profile_index, login_index, recipient_sub, bank_sub, sealed)
+       values (?, ?, ?, ?, ?, ?, ?) on conflict (bank_id, profile_index, login_index) do nothing
+       returning bank_id, id
+     )
+     insert into link_keys (bank_id, link_id, sealed) select bank_id, id, ? from made`,
+    [bank, id, profileIndex, loginIndex, random128(), random128(), sealed, sealedKey],
+  )
+  const made = await findLink(tx, vault, { bank, profileIndex, loginIndex })
+  if (made === undefined) throw new Error('a link was neither found nor made')
+  return made
+}
+
+async function findLink(
+  tx: Tx,
+  vault: Vault,
+  { bank, profileIndex, loginIndex }: { bank: string; profileIndex: Buffer; loginIndex: Buffer },
+): Promise<Link | undefined> {
+  const { rows } = await tx.raw<{ rows: LinkRow[] }>(
+    `select l.id, l.recipient_sub, l.bank_sub, k.sealed as key_sealed
+     from links l join link_keys k on k.bank_id = l.bank_id and k.link_id = l.id
+     where l.bank_id = ? and l.profile_index = ? and l.login_index = ?`,
+    [bank, profileIndex, loginIndex],
+  )
+  const row = rows[0]
+  if (row === undefined) return undefined
+  return {
+    id: row.id,
+    recipientSub: row.recipient_sub,
+    bankSub: row.bank_sub,
+    key: vault.linkKey(row.key_sealed, row.id),
+  }
+}
+
+interface LinkRow {
+  id: string
+  recipient_sub: string
+  bank_sub: string
+  key_sealed: Buffer
+}

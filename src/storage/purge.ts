@@ -1,0 +1,35 @@
+import { inBank, type Database } from './database.ts'
+
+/** Rows removed in one statement, so that none holds its locks for long. */
+const batch_rows = 5_000
+
+/** What each table may forget, and when. A fetch is kept long enough for a bank's monthly statement to be matched. */
+const forgettable = [
+  ['pushed_requests', "expires_at < clock_timestamp() - interval '1 hour'"],
+  ['authorization_codes', "expires_at < clock_timestamp() - interval '1 day'"],
+  ['refresh_tokens', "ended_at < clock_timestamp() - interval '1 day'"],
+  ['revoked_tokens', 'expires_at < clock_timestamp()'],
+  ['deliveries', 'expires_at < clock_timestamp()'],
+  ['devices', 'expires_at < clock_timestamp()'],
+  ['fetches', "at < clock_timestamp() - interval '60 days'"],
+  ['outbox', "done_at < clock_timestamp() - interval '30 days'"],
+  ['bank_tokens', "ended_at < clock_timestamp() - interval '1 day'"],
+  ['consents', "state in ('requested', 'declined') and created_at < clock_timestamp() - interval '1 day'"],
+] as const
+
+const forgettableEverywhere = ['replays', 'sessions'] as const
+
+/** Removes what can matter no more, a bounded number of rows a table. */
+export async function purgeExpired(db: Database, bank: string): Promise<void> {
+  for (const [table, past] of forgettable)
+    await inBank(db, bank, (tx) =>
+      tx.raw(
+        `delete from ${table} where ctid in (select ctid from ${table} where bank_id = ? and ${past} limit ${batch_rows})`,
+        [bank],
+      ),
+    )
+  for (const table of forgettableEverywhere)
+    await db.knex.raw(
+      `delete from ${table} where ctid in (select ctid from ${table} where expires_at < clock_timestamp() limit ${batch_rows})`,
+    )
+}
