@@ -2,6 +2,9 @@ export default {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts', '.tsx'],
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  globalSetup: '<rootDir>/test/support/global_setup.ts',
+  globalTeardown: '<rootDir>/test/support/global_teardown.ts',
+  maxWorkers: '100%', // jest leaves one core idle, and so would use one of two
   transform: {
     '^.+\\.tsx?$': [
       '@swc/jest',
@@ -11,7 +14,6 @@ export default {
           target: 'es2022',
           transform: { react: { runtime: 'automatic', importSource: 'preact' } },
         },
-        module: { type: 'es6' },
         sourceMaps: 'inline',
       },
     ],
