@@ -304,6 +304,7 @@ function enter(state: LedgerState, draft: EntryDraft) {
   const leaf = Buffer.from(writeEntry(entry))
   state.totals = totals
   if (consent !== undefined) state.tails.set(consent, n)
+  if (draft.kind === 'epoch') state.newestEpoch = { n, at: state.at }
   return { n, kind: draft.kind, consent, leaf }
 }
 

@@ -27,7 +27,8 @@ export interface DisclosurePart {
 /**
  * The authorization disclosure: what 12 CFR 1033.411(b) and 1033.431(b), (c) list, in plain words. `text` is what is hashed and
  * `parts` what a page shows of it, all and nothing else. It holds nothing about the customer (no profile, no account), because
- * its unsalted hash goes into the ledger; the accounts a customer ticks are bound by their handles.
+ * its unsalted hash goes into the ledger; the accounts a customer ticks are bound by their handles. No sentence ends with a
+ * legal name, since many of those end with a full stop.
  */
 export function disclosureText(facts: DisclosureFacts): {
   version: string
@@ -54,14 +55,14 @@ const plain = ({ heading, paragraphs, items = [] }: DisclosurePart): string =>
 // 1033.411(b)(1), (2)
 const whoAsks = ({ recipient, bank }: DisclosureFacts): DisclosurePart => ({
   heading: 'Who asks',
-  paragraphs: [`${recipient} asks for data about accounts that you hold at ${bank}.`],
+  paragraphs: [`${recipient} asks for data about your accounts at ${bank}, your bank.`],
 })
 
 // 1033.411(b)(3); 1033.421(a)(2)
 const whatFor = ({ recipient, requested }: DisclosureFacts): DisclosurePart => ({
   heading: 'What for',
   paragraphs: [
-    `The service: your bank information in your Messenger conversation with ${recipient}. ` +
+    `The service: ${recipient} gives you your bank information in Messenger. ` +
       `The purpose: ${purposeLabel(requested.purpose)}.`,
     `${recipient} will collect, use and keep your data only as reasonably necessary to provide this service. ` +
       'It may not use your data for targeted advertising, may not use it to sell you other products, and may not sell it.',
@@ -95,7 +96,7 @@ const howDelivered = ({ recipient, requested, bank }: DisclosureFacts): Disclosu
         ]
       : [
           'Your Messenger conversation carries a link and no figures. ' +
-            `The figures are shown to you alone, on a page of Countersign, in this browser or after you log in at ${bank}.`,
+            `The figures are shown to you alone, on a page of Countersign: in this browser, or in another once you log in at ${bank} there.`,
           `Neither ${recipient} nor Meta receives the figures. Account numbers are cut to their last four digits.`,
         ],
 })
@@ -128,7 +129,7 @@ const howToEnd = ({ recipient, bank, connectionsUrl }: DisclosureFacts): Disclos
 const whoCarries = ({ recipient, bank }: DisclosureFacts): DisclosurePart => ({
   heading: 'Who carries the data',
   paragraphs: [
-    `Countersign, a data aggregator, stands between ${bank} and ${recipient}. ` +
+    `Between ${bank} and ${recipient} stands Countersign, a data aggregator. ` +
       'It keeps your approval and checks every request for data against it. ' +
       'Of the data itself it keeps only the names of the accounts you tick, encrypted. ' +
       'It writes every release and every refusal to a ledger that others can check, which names neither you nor your accounts.',

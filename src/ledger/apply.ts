@@ -135,16 +135,17 @@ function given(state: Replay, { n, at, body }: Of<'consent.grant' | 'consent.rep
   return { terms: termsOf(body), approval: state.approvals.get(body.recipient), at }
 }
 
+/** A copy: what is read of an entry then never outlives it, and the collector goes on taking entries for short-lived. */
 const termsOf = (body: Terms): Terms => ({
   recipient: body.recipient,
   purpose: body.purpose,
-  clusters: body.clusters,
-  accounts: body.accounts,
+  clusters: [...body.clusters],
+  accounts: [...body.accounts],
   lookback_days: body.lookback_days,
   one_time: body.one_time,
   expires: body.expires,
   delivery: body.delivery,
-  disclosure: body.disclosure,
+  disclosure: { ...body.disclosure },
 })
 
 function release(state: Replay, { n, at, body }: Of<'release'>): void {

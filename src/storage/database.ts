@@ -7,6 +7,8 @@ export interface Database {
   readonly knex: Knex
 }
 
+const silent = () => undefined
+
 /** A pool of at most `connections_max` connections as the service role. Statements are ended after 5 s. */
 export function openDatabase(url: string, { connections_max = 10 } = {}): Database {
   return {
@@ -21,6 +23,8 @@ export function openDatabase(url: string, { connections_max = 10 } = {}): Databa
       },
       pool: { min: 0, max: connections_max },
       acquireConnectionTimeout: 2_000,
+      // Whoever waits for a query is told what went wrong; nothing is printed beside the log.
+      log: { warn: silent, error: silent, deprecate: silent, debug: silent },
     }),
   }
 }

@@ -64,7 +64,7 @@ export interface LedgerState {
   readonly tallies: Map<string, { class: Class; pending: number }>
   readonly tails: Map<string, number>
   /** The newest epoch entry's index and time, when a draft names it. */
-  readonly newestEpoch: { readonly n: number; readonly at: string } | undefined
+  newestEpoch: { readonly n: number; readonly at: string } | undefined
 }
 
 export const tallyName = (key: TallyKey): string =>

@@ -136,7 +136,12 @@ export async function testBroker(
       await db.knex.destroy()
     },
   }
-  for (const bank of banks) await openLedger(broker, bank.id)
+  try {
+    for (const bank of banks) await openLedger(broker, bank.id)
+  } catch (error) {
+    await broker.close()
+    throw error
+  }
   return broker
 }
 

@@ -1,0 +1,96 @@
+import { grant, uncovered } from '../../src/consent/consent.ts'
+import type { Terms } from '../../src/consent/terms.ts'
+import type { Decision, Outcome } from '../../src/broker/append.ts'
+import { approveRecipient } from '../../src/broker/approve_recipient.ts'
+import type { Broker } from '../../src/broker/broker.ts'
+import { random128 } from '../../src/storage/ids.ts'
+import { requestedConsent, type TestBank } from './test_broker.ts'
+
+export const purpose = 'https://w3id.org/dpv#RequestedServiceProvision'
+
+/** The bank admits `messenger` for one purpose and three clusters. */
+export async function admitMessenger(broker: Broker, bank: TestBank): Promise<void> {
+  const jws = bank.approve({
+    recipient: 'messenger',
+    class: 'messaging_platform',
+    purposes: [purpose],
+    clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
+  })
+  await approveRecipient(broker, { bank: bank.id, jws })
+}
+
+/** An active consent, granted through the door without a link: for tests of what the ledger allows. */
+export async function activeConsent(
+  broker: Broker,
+  bank: string,
+  given: Partial<Terms> = {},
+): Promise<{ id: string; handle: string }> {
+  const id = await requestedConsent(broker, { bank, recipient: 'messenger' })
+  const handle = random128()
+  const terms: Terms = {
+    recipient: 'messenger',
+    purpose,
+    clusters: ['ACCOUNT_BASIC', 'BALANCES'],
+    accounts: [handle],
+    lookback_days: 90,
+    one_time: false,
+    expires: new Date(Date.now() + 86_400_000).toISOString(),
+    delivery: 'in_thread',
+    disclosure: { version: '1', language: 'en', sha256: 'A'.repeat(43) },
+    ...given,
+  }
+  const outcome = await broker.door.append(bank, {
+    names: { consents: [id], recipients: ['messenger'] },
+    decide(state): Decision {
+      const record = state.consents.get(id)
+      if (record === undefined) return { refused: 'consent_unknown' }
+      const approval = state.approvals.get('messenger')
+      const moved = grant(record.consent, { terms, approval, at: state.at })
+      if (typeof moved === 'string') return { refused: moved }
+      const evidence = { login: 'A'.repeat(43), terms: 'A'.repeat(43) }
+      return {
+        entry: { kind: 'consent.grant', body: { ...terms, ...evidence, consent: id } },
+        effects: [{ set: 'consent', record: { ...record, consent: moved, linkId: random128() } }],
+      }
+    },
+  })
+  if (outcome.kind !== 'entered') throw new Error(`the grant was ${JSON.stringify(outcome)}`)
+  return { id, handle }
+}
+
+/** A release draft of the consent's balances, decided as the data path decides it. */
+export function releaseOf(
+  broker: Broker,
+  bank: string,
+  { id, handle }: { id: string; handle: string },
+): Promise<Outcome> {
+  const access = {
+    recipient: 'messenger',
+    to: 'messaging_platform',
+    clusters: ['BALANCES'],
+    accounts: [handle],
+  } as const
+  return broker.door.append(bank, {
+    names: { consents: [id], recipients: ['messenger'], tokens: ['jti'] },
+    releases: true,
+    decide(state): Decision {
+      const consent = state.consents.get(id)?.consent
+      const approval = state.approvals.get('messenger')
+      const refused = uncovered(consent, { access, approval, at: state.at })
+      if (refused !== undefined) return { refused }
+      return {
+        entry: {
+          kind: 'release',
+          body: {
+            ...access,
+            consent: id,
+            fetches: [random128()],
+            interaction: '00000000-0000-4000-8000-000000000000',
+            payload: 'A'.repeat(43),
+            purpose,
+          },
+        },
+      }
+    },
+  })
+}
