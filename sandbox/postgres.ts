@@ -48,7 +48,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
 }
 
 async function start({ directory, port, settings = {} }: PostgresOptions): Promise<Postgres> {
-  const account = await chooseAccount()
+  const account = await chooseAccount(join(directory, 'data'))
   await makeDirectory(directory, account)
   const copies = account === undefined ? join(directory, 'binaries') : rootsPlace
   const { initdb, postgres } = await findBinaries(account, copies)

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
@@ -11,13 +12,15 @@ export interface Account {
 
 /**
  * The account that PostgreSQL must run as: undefined, which is our own, unless we are root. PostgreSQL refuses root, so
- * root lends it `postgres`, or `nobody` where no such account exists.
+ * root lends it the owner of the data that are there already, else `postgres`, else `nobody`.
  */
-export async function chooseAccount({
-  uid = process.getuid?.(),
-  lookUp = lookUpAccount,
-} = {}): Promise<Account | undefined> {
+export async function chooseAccount(
+  data: string,
+  { uid = process.getuid?.(), lookUp = lookUpAccount } = {},
+): Promise<Account | undefined> {
   if (uid !== 0) return undefined
+  const owner = await stat(data).catch(() => undefined)
+  if (owner !== undefined && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid }
   const account = (await lookUp('postgres')) ?? (await lookUp('nobody'))
   if (account === undefined) {
     throw new Error(

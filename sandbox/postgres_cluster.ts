@@ -10,6 +10,7 @@ import {
   realpath,
   rename,
   rm,
+  stat,
   symlink,
   writeFile,
 } from 'node:fs/promises'
@@ -60,8 +61,8 @@ export async function makeDirectory(
   directory: string,
   account: Account | undefined,
 ): Promise<void> {
-  const first = await mkdir(directory, { recursive: true, mode: 0o700 })
-  if (first === undefined || account === undefined) return
+  const first = (await mkdir(directory, { recursive: true, mode: 0o700 })) ?? directory
+  if (account === undefined || (await stat(directory)).uid !== 0) return
   for (let made = directory; made.startsWith(first); made = dirname(made)) {
     await chown(made, 0, account.gid)
     await chmod(made, 0o710)

@@ -57,12 +57,10 @@ export async function openServer(cluster: Cluster, launch: Launch): Promise<Serv
 
 /** The server that postmaster.pid tells of, if it runs, is this cluster's and takes sessions. */
 async function adopt(cluster: Cluster): Promise<Server | undefined> {
-  const { pid, port } = await readPidFile(cluster)
-  if (!pid || !port) return undefined
-  const session = await connect(port, cluster).catch(() => undefined)
-  if (session === undefined) return undefined
-  await claim(session)
-  return { session, port, pid }
+  const { port } = await readPidFile(cluster)
+  const server = port ? await connect(port, cluster).catch(() => undefined) : undefined
+  if (server !== undefined) await claim(server.session)
+  return server
 }
 
 async function launchServer(cluster: Cluster, launch: Launch): Promise<Server> {
@@ -76,19 +74,15 @@ async function launchServer(cluster: Cluster, launch: Launch): Promise<Server> {
   await log.close()
   const deadline = Date.now() + start_ms_max
   for (;;) {
-    let session = await connect(port, cluster).catch((error: unknown) => String(error))
-    const { pid } = await readPidFile(cluster)
-    if (typeof session !== 'string' && pid === child.pid) {
-      await claim(session)
-      return { session, port, pid, child }
+    const server = await connect(port, cluster).catch(() => undefined)
+    if (server !== undefined && server.pid === child.pid) {
+      await claim(server.session)
+      return { ...server, child }
     }
-    if (typeof session !== 'string') {
-      await session.end()
-      session = 'its predecessor answers'
-    }
+    await server?.session.end() // a predecessor that answers after all: the child will end of it
     if (ended === undefined && Date.now() > deadline) {
       child.kill('SIGQUIT')
-      ended = `postgres took no session within ${start_ms_max} ms: ${session}`
+      ended = `postgres took no session within ${start_ms_max} ms`
     }
     if (ended !== undefined) {
       const said = (await readFile(cluster.log, 'utf8')).slice(-log_characters_shown)
@@ -120,19 +114,21 @@ function spawnServer(
 }
 
 /** A superuser's session, once it is certain that this cluster's server, not another, holds the port. */
-async function connect(port: number, cluster: Cluster): Promise<pg.Client> {
-  const client = new pg.Client({
+async function connect(port: number, cluster: Cluster): Promise<Server> {
+  const session = new pg.Client({
     connectionString: urlOf('postgres', port, cluster),
     connectionTimeoutMillis: 2_000,
   })
-  client.on('error', () => undefined) // it ends with its server
+  session.on('error', () => undefined) // it ends with its server
   try {
-    await client.connect()
-    const { rows } = await client.query<{ data_directory: string }>('show data_directory')
+    await session.connect()
+    const { rows } = await session.query<{ data_directory: string }>('show data_directory')
     assert.equal(rows[0]?.data_directory, cluster.data, `another PostgreSQL holds port ${port}`)
-    return client
+    const { pid } = await readPidFile(cluster)
+    assert(pid)
+    return { session, port, pid }
   } catch (error) {
-    await client.end()
+    await session.end()
     throw error
   }
 }
@@ -169,13 +165,11 @@ export async function stopServer({ pid, child }: Server, cluster: Cluster): Prom
 
 const pidFile = (cluster: Cluster) => join(cluster.data, 'postmaster.pid')
 
-/** NaN or undefined where the file is missing or not yet written in full. */
-async function readPidFile(
-  cluster: Cluster,
-): Promise<{ pid: number | undefined; port: number | undefined }> {
+/** Nothing where the file is missing or not yet written in full. */
+async function readPidFile(cluster: Cluster): Promise<{ pid?: number; port?: number }> {
   const file = await readFile(pidFile(cluster), 'utf8').catch(() => '')
   const [pid, , , port] = file.split('\n').map(Number)
-  return { pid, port }
+  return pid && port ? { pid, port } : {}
 }
 
 async function freePort(): Promise<number> {

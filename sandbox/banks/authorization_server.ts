@@ -84,7 +84,6 @@ export async function registerBroker(
     grant_types: ['authorization_code', 'refresh_token'],
     token_endpoint_auth_method: 'private_key_jwt',
     id_token_signed_response_alg: 'ES256',
-    require_pushed_authorization_requests: true,
     dpop_bound_access_tokens: true,
     authorization_details_types: [consent_type],
   })

@@ -14,7 +14,8 @@ export async function generateBankKeys(): Promise<BankKeys> {
   return { login: await generateKey(), approval: await generateKey() }
 }
 
-async function generateKey(): Promise<JWK> {
+/** A new private ES256 key. */
+export async function generateKey(): Promise<JWK> {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })
   const jwk = await exportJWK(privateKey)
   return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: 'ES256', use: 'sig' }

@@ -6,7 +6,7 @@ import type { Adapter, AdapterFactory, AdapterPayload } from 'oidc-provider'
 /** What a bank's authorization server remembers. */
 export interface OidcStore {
   readonly adapter: AdapterFactory
-  /** Ends every grant of a customer with its codes and tokens; says how many grants there were. */
+  /** Ends every grant of a customer, and with it the grant's tokens; says how many there were. */
   revokeGrantsOf(customerId: string): Promise<number>
   /** Resolves when the file holds everything. */
   close(): Promise<void>
@@ -33,18 +33,15 @@ export async function openOidcStore(file?: string): Promise<OidcStore> {
     if (gone.some(([key]) => isDurable(key))) await save()
     return gone.length
   }
-  const sweep = () => remove((key) => (records.get(key)?.expires ?? 0) <= Date.now())
+  const sweep = () => {
+    for (const [key, { expires }] of records) if (expires <= Date.now()) records.delete(key)
+  }
   const sweeper = setInterval(sweep, 60_000).unref()
 
   return {
     adapter: (model) => adapterOf(model, { records, remove, save }),
-    async revokeGrantsOf(customerId) {
-      const grants = await remove(
-        (key, { accountId }) => key.startsWith('Grant:') && accountId === customerId,
-      )
-      await remove((_, { accountId }) => accountId === customerId)
-      return grants
-    },
+    revokeGrantsOf: (customerId) =>
+      remove((key, { accountId }) => key.startsWith('Grant:') && accountId === customerId),
     async close() {
       clearInterval(sweeper)
       await save()
@@ -65,10 +62,8 @@ function adapterOf(
   },
 ): Adapter {
   const keyOf = (id: string) => `${model}:${id}`
-  const find = (key: string) => {
-    const record = records.get(key)
-    return record === undefined || record.expires <= Date.now() ? undefined : record.payload
-  }
+  // Expired records may be found until they are swept: oidc-provider looks at `exp` itself.
+  const find = (key: string) => records.get(key)?.payload
   const findBy = async (member: 'uid' | 'userCode', value: string) =>
     [...records.keys()]
       .filter((key) => key.startsWith(keyOf('')))

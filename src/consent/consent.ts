@@ -1,5 +1,5 @@
 import { classes, type Class } from './class.ts'
-import type { Cluster } from './cluster.ts'
+import { clusterNames, type Cluster } from './cluster.ts'
 import { judgePurpose } from './purpose.ts'
 import type { RefusalReason } from './refusal.ts'
 import { earliestDay, limits, type Approval, type Terms } from './terms.ts'
@@ -69,22 +69,20 @@ export function permits(
   return every(terms.clusters, approval.clusters) ? undefined : 'cluster_not_approved'
 }
 
-/** Whether the terms themselves keep every limit, for a grant at `at`. */
-export function withinLimits(terms: Terms, at: string): boolean {
+/** Why no consent may be granted at `at` with these terms, whoever asks, or undefined. */
+export function exceeds(terms: Terms, at: string): RefusalReason | undefined {
+  if (!countsUpTo(terms.accounts, limits.accounts_max)) return 'account_not_covered'
+  if (!countsUpTo(terms.clusters, clusterNames.length)) return 'cluster_not_covered'
   const hours = (Date.parse(terms.expires) - Date.parse(at)) / 3_600_000
   const hoursMax = terms.one_time ? limits.one_time_hours_max : limits.duration_days_max * 24
-  return (
-    terms.accounts.length >= 1 &&
-    terms.accounts.length <= limits.accounts_max &&
-    new Set(terms.accounts).size === terms.accounts.length &&
-    terms.clusters.length >= 1 &&
-    new Set(terms.clusters).size === terms.clusters.length &&
-    terms.lookback_days >= 0 &&
-    terms.lookback_days <= limits.lookback_days_max &&
-    hours > 0 &&
-    hours <= hoursMax
-  )
+  const { lookback_days: lookback } = terms
+  const inTime =
+    hours > 0 && hours <= hoursMax && lookback >= 0 && lookback <= limits.lookback_days_max
+  return inTime ? undefined : 'time_not_covered'
 }
+
+const countsUpTo = (values: readonly string[], max: number) =>
+  values.length >= 1 && values.length <= max && new Set(values).size === values.length
 
 /** requested → active. */
 export function grant(
@@ -93,9 +91,8 @@ export function grant(
 ): Move<ActiveConsent> {
   if (consent.state !== 'requested') return notActive(consent, at) ?? 'consent_not_active'
   if (terms.recipient !== consent.recipient) return 'consent_of_another_recipient'
-  const refused = permits(approval, terms)
+  const refused = permits(approval, terms) ?? exceeds(terms, at)
   if (refused !== undefined) return refused
-  if (!withinLimits(terms, at)) return 'time_not_covered'
   return { id: consent.id, state: 'active', recipient: consent.recipient, terms, granted: at }
 }
 

@@ -113,11 +113,7 @@ function moveOf(state: Replay, entry: MoveEntry): Move {
   if (found === undefined) return 'consent_unknown'
   switch (entry.kind) {
     case 'consent.replace':
-      if (
-        entry.body.login === undefined &&
-        found.state === 'active' &&
-        broadens(entry.body, found.terms)
-      )
+      if (found.state === 'active' && !isProven(entry.body) && broadens(entry.body, found.terms))
         throw new Violation(n, 'consent', 'broader terms without a login at the bank')
       return replace(found, given(state, entry))
     case 'consent.revoke':
@@ -128,6 +124,10 @@ function moveOf(state: Replay, entry: MoveEntry): Move {
       return expire(found, { at, cause: entry.body.cause })
   }
 }
+
+/** Whether it commits to a login at the bank, and to the terms that the login was bound to. */
+const isProven = ({ login, terms }: Bodies['consent.replace']) =>
+  login !== undefined && terms !== undefined
 
 function given(state: Replay, { n, at, body }: Of<'consent.grant' | 'consent.replace'>) {
   if (!state.purposes.has(body.purpose))

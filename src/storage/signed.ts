@@ -88,3 +88,28 @@ export async function publishCheckpoint(
     return { size: Number(row.size), note: row.note }
   })
 }
+
+/** How many entries the newest signed checkpoint covers: nothing after them is served. 0 before the first is signed. */
+export async function signedSize(db: Database, bank: string): Promise<number> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: { size: string }[] }>(
+      'select size from ledger_signed where bank_id = ?',
+      [bank],
+    )
+    return Number(rows[0]?.size ?? 0)
+  })
+}
+
+/** How long the oldest unsigned entry has waited, ms; 0 when all are signed. Undefined when no ledger is open. */
+export async function unsignedMs(db: Database, bank: string): Promise<number | undefined> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: { ms: string }[] }>(
+      `select coalesce(floor(extract(epoch from clock_timestamp() - u.at) * 1000), 0)::bigint as ms from ledger_heads h
+       left join ledger_signed s on s.bank_id = h.bank_id
+       left join entries u on u.bank_id = h.bank_id and u.n = coalesce(s.size, 0)
+       where h.bank_id = ?`,
+      [bank],
+    )
+    return rows[0] === undefined ? undefined : Number(rows[0].ms)
+  })
+}

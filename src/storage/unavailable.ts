@@ -16,10 +16,10 @@ const unreachable: readonly string[] = [
 
 /** Whether an error means that the database cannot serve at the moment, so that the same call may succeed later. */
 export function databaseUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
+  if (typeof error !== 'object' || error === null) return false
+  const { name, message, code }: { name?: unknown; message?: unknown; code?: unknown } = error
   // pg and knex give a lost connection and an exhausted pool no code.
-  if (error.name === 'KnexTimeoutError' || error.message.startsWith('Connection terminated'))
+  if (name === 'KnexTimeoutError' || String(message).startsWith('Connection terminated'))
     return true
-  const code = 'code' in error ? String(error.code) : ''
-  return passing.test(code) || unreachable.includes(code)
+  return passing.test(String(code)) || unreachable.includes(String(code))
 }

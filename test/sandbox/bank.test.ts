@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
@@ -231,8 +231,10 @@ describe('a bank that restarts', () => {
     const before = await startBank(options)
     const client = await brokerAt(before)
     const kept = await client.link({ customer: 'alice', pick: [0] })
+    expect(await readFile(stateFile, 'utf8')).toContain(kept.refresh_token)
     const ended = await client.link({ customer: 'alice', pick: [0] })
     await client.revoke(ended.refresh_token ?? '')
+    expect(await readFile(stateFile, 'utf8')).not.toContain(ended.refresh_token)
     await before.close()
     expect(await readdir(folder)).toEqual(['state.json'])
     expect((await stat(stateFile)).mode & 0o777).toBe(0o600)

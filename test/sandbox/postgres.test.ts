@@ -45,6 +45,7 @@ async function startElsewhere(
     console.log(JSON.stringify(await startPostgres({ directory: process.argv[2] })))`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script, build, path], {
     cwd: '/',
+    detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
     ...account,
   })
@@ -53,8 +54,9 @@ async function startElsewhere(
 }
 const build = join(import.meta.dirname, '../../dist/sandbox/postgres.js')
 
+/** The process and all of its group, which is whom a Ctrl-C would reach. */
 async function killed(child: ChildProcess): Promise<void> {
-  child.kill('SIGKILL')
+  process.kill(-(child.pid ?? NaN), 'SIGKILL')
   await once(child, 'exit')
 }
 
@@ -200,21 +202,28 @@ describe('the account that PostgreSQL runs as', () => {
   const knows = (known: Partial<typeof accounts>) => (name: string) =>
     Promise.resolve(Object.entries(known).find(([key]) => key === name)?.[1])
 
+  const nowhere = join(directory, 'nowhere')
+
   it('is the one that starts it, unless that is root', async () => {
-    expect(await chooseAccount({ uid: 1000, lookUp: knows(accounts) })).toBeUndefined()
+    expect(await chooseAccount(nowhere, { uid: 1000, lookUp: knows(accounts) })).toBeUndefined()
   })
 
   it('is, under root, `postgres`, else `nobody`, else an error', async () => {
     const { nobody } = accounts
-    expect(await chooseAccount({ uid: 0, lookUp: knows(accounts) })).toEqual(accounts.postgres)
-    expect(await chooseAccount({ uid: 0, lookUp: knows({ nobody }) })).toEqual(nobody)
-    await expect(chooseAccount({ uid: 0, lookUp: knows({}) })).rejects.toThrow('ordinary user')
+    const choose = (known: Partial<typeof accounts>) =>
+      chooseAccount(nowhere, { uid: 0, lookUp: knows(known) })
+    expect(await choose(accounts)).toEqual(accounts.postgres)
+    expect(await choose({ nobody })).toEqual(nobody)
+    await expect(choose({})).rejects.toThrow('ordinary user')
   })
 
-  it('is never root', async () => {
-    const { uid } = await stat(join(postgres.data, 'PG_VERSION'))
+  it('is, under root, whoever owns the data, and is never root', async () => {
+    const { uid, gid } = await stat(postgres.data)
     expect(uid).not.toBe(0)
-    expect(uid).toBe((await chooseAccount())?.uid ?? process.getuid?.())
+    expect(await chooseAccount(postgres.data, { uid: 0, lookUp: knows(accounts) })).toEqual({
+      uid,
+      gid,
+    })
   })
 })
 

@@ -1,0 +1,128 @@
+import type { Authorization } from './authorization.ts'
+import { checkTimes, isSignedBy, JwtError, parseJwt } from './jwt.ts'
+import { OAuthError } from './oauth_error.ts'
+
+/** An access token lives at most this long, in seconds. */
+export const token_s_max = 300
+
+const token_typ = 'at+jwt'
+
+/** Whom an access token speaks for. It authenticates; what it permits is the consent's to say, in `append`. */
+export interface AccessToken {
+  readonly clientId: string
+  readonly jti: string
+  readonly scopes: readonly string[]
+  readonly bank?: string
+  /** Present in a token that opens a consent, absent in one of a client for itself. */
+  readonly consentId?: string
+  /** RFC 7638 thumbprint of the key that every proof must be made with. */
+  readonly jkt: string
+  /** Milliseconds since the epoch. */
+  readonly expires: number
+}
+
+/** What a new token says. */
+export interface Minted {
+  readonly clientId: string
+  readonly sub: string
+  readonly jti: string
+  readonly scope: string
+  readonly jkt: string
+  readonly bank?: string
+  readonly consent?: { readonly id: string; readonly details: readonly object[] }
+  readonly lifetime_s: number
+}
+
+/** Signs an access token (RFC 9068, RFC 9449 §6). A token that opens a consent is for the FDX resource, any other for us. */
+export function mintAccessToken(
+  { issuer, resource, keys }: Authorization,
+  minted: Minted,
+  now: number,
+): string {
+  const iat = Math.floor(now / 1000)
+  const { consent, bank } = minted
+  return keys.sign(token_typ, {
+    iss: issuer,
+    sub: minted.sub,
+    aud: consent === undefined ? issuer : resource,
+    client_id: minted.clientId,
+    jti: minted.jti,
+    iat,
+    exp: iat + Math.min(minted.lifetime_s, token_s_max),
+    scope: minted.scope,
+    ...(bank === undefined ? {} : { bank }),
+    ...(consent === undefined
+      ? {}
+      : { fdxConsentId: consent.id, authorization_details: consent.details }),
+    cnf: { jkt: minted.jkt },
+  })
+}
+
+/**
+ * Verifies an access token of ours; `hash` is its SHA-256, base64url. A token once verified is remembered until it expires.
+ * Throws `OAuthError('invalid_token')`.
+ */
+export async function verifyAccessToken(
+  authorization: Authorization,
+  { token, hash, now }: { token: string; hash: string; now: number },
+): Promise<AccessToken> {
+  const { accessTokens } = authorization
+  const known = accessTokens.get(hash)
+  if (known !== undefined && known.expires > now) return known
+  try {
+    const verified = await verifySigned(authorization, token, now)
+    accessTokens.set(hash, verified)
+    return verified
+  } catch (error) {
+    if (error instanceof JwtError) throw new OAuthError('invalid_token', error.message)
+    throw error
+  }
+}
+
+async function verifySigned(
+  { issuer, resource, keys }: Authorization,
+  token: string,
+  now: number,
+): Promise<AccessToken> {
+  const jwt = parseJwt(token)
+  const { typ, alg, kid } = jwt.header()
+  const key = keys.find(kid)
+  if (
+    typ !== token_typ ||
+    key?.algorithm !== alg ||
+    key === undefined ||
+    !(await isSignedBy(jwt, key))
+  )
+    throw new JwtError('not an access token of this issuer')
+  const { iss, aud, iat, exp, client_id, jti, scope, bank, fdxConsentId, cnf } = jwt.claims
+  checkTimes({ iat, exp }, now / 1000)
+  if (
+    iss !== issuer ||
+    aud !== (fdxConsentId === undefined ? issuer : resource) ||
+    typeof exp !== 'number' ||
+    typeof client_id !== 'string' ||
+    typeof jti !== 'string' ||
+    typeof scope !== 'string' ||
+    !isOptionalString(bank) ||
+    !isOptionalString(fdxConsentId)
+  )
+    throw new JwtError('not an access token for this resource')
+  return {
+    clientId: client_id,
+    jti,
+    scopes: scope.split(' '),
+    ...(bank === undefined ? {} : { bank }),
+    ...(fdxConsentId === undefined ? {} : { consentId: fdxConsentId }),
+    jkt: jktOf(cnf),
+    expires: exp * 1000,
+  }
+}
+
+const isOptionalString = (value: unknown): value is string | undefined =>
+  value === undefined || typeof value === 'string'
+
+function jktOf(cnf: unknown): string {
+  if (typeof cnf === 'object' && cnf !== null && 'jkt' in cnf && typeof cnf.jkt === 'string')
+    return cnf.jkt
+  throw new JwtError('the access token is bound to no key')
+}

@@ -1,0 +1,58 @@
+import type { Broker } from '../broker/broker.ts'
+import type { Client } from '../storage/clients.ts'
+import type { Authorization } from './authorization.ts'
+import { checkAssertion } from './client_assertion.ts'
+import { checkProof, type Proved } from './dpop.ts'
+import type { Form } from './form.ts'
+import { OAuthError } from './oauth_error.ts'
+
+/** A POST to an endpoint at which clients authenticate. */
+export interface EndpointRequest {
+  readonly form: Form
+  /** The `DPoP` header. */
+  readonly proof: string | undefined
+  readonly url: string
+}
+
+/** What an endpoint answers. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: object
+}
+
+/** A client that has shown who it is, and which key it holds if it sent a proof. */
+export interface Admitted {
+  readonly client: Client
+  readonly jkt?: string
+  /** What the answer must carry. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/**
+ * Admits a client to an endpoint: its assertion, and its proof if it sent one. Both are checked before either is used up, so
+ * that an assertion survives being told of a nonce. Throws `OAuthError`.
+ */
+export async function admit(
+  broker: Broker,
+  authorization: Authorization,
+  { form, proof, url }: EndpointRequest,
+): Promise<Admitted> {
+  const { client, once } = await checkAssertion(broker, authorization, form)
+  const proved: Proved | undefined =
+    proof === undefined
+      ? undefined
+      : await checkProof(authorization, { proof, method: 'POST', url, now: broker.now() })
+  const [assertionIsNew, proofIsNew] = await Promise.all([
+    authorization.claimOnce(once),
+    proved === undefined || authorization.claimOnce(proved.once),
+  ])
+  if (!assertionIsNew)
+    throw new OAuthError('invalid_client', 'the client assertion was used before')
+  if (!proofIsNew) throw new OAuthError('invalid_dpop_proof', 'the proof was used before')
+  return {
+    client,
+    ...(proved === undefined ? {} : { jkt: proved.jkt }),
+    headers: proved?.freshNonce === undefined ? {} : { 'DPoP-Nonce': proved.freshNonce },
+  }
+}

@@ -1,0 +1,78 @@
+import type { Broker } from '../broker/broker.ts'
+import { findClient, type Client } from '../storage/clients.ts'
+import type { Once } from '../storage/replays.ts'
+import type { Authorization } from './authorization.ts'
+import type { Form } from './form.ts'
+import {
+  checkTimes,
+  future_s_max,
+  importPublicKey,
+  isAlgorithm,
+  isSignedBy,
+  jtiOf,
+  JwtError,
+  parseJwt,
+  suits,
+  type Jwt,
+} from './jwt.ts'
+import { OAuthError } from './oauth_error.ts'
+
+const assertion_type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+/** exp lies at most this far ahead, beside the difference of clocks that is allowed. */
+const lifetime_s_max = 300
+
+/** Other JWTs that a client may sign with the same key are no assertions (RFC 8725 §3.11). */
+const types: readonly unknown[] = [undefined, 'JWT', 'client-authentication+jwt']
+
+/**
+ * Authenticates a client by `private_key_jwt` (RFC 7523 §3, FAPI 2.0 §5.3.2.1): `aud` is our issuer as a string and nothing
+ * else; the key is one that was registered. The assertion is good for one use, which is the caller's to claim. Throws
+ * `OAuthError('invalid_client')`; nothing is said of claims to those who could not sign them.
+ */
+export async function checkAssertion(
+  broker: Broker,
+  { issuer }: Authorization,
+  form: Form,
+): Promise<{ client: Client; once: Once }> {
+  try {
+    if (form.get('client_assertion_type') !== assertion_type)
+      throw new JwtError('a client authenticates with private_key_jwt')
+    const jwt = parseJwt(form.get('client_assertion') ?? '')
+    const { iss, sub } = jwt.claims
+    if (typeof iss !== 'string' || iss !== sub || (form.get('client_id') ?? iss) !== iss)
+      throw new JwtError('iss, sub and client_id of a client assertion are the same')
+    const client = await findClient(broker.db, iss)
+    if (client === undefined || !(await isSignedByClient(jwt, client)))
+      throw new JwtError('the client is not known, or not by this key')
+    return { client, once: checkClaims(jwt.claims, { client, issuer, now: broker.now() / 1000 }) }
+  } catch (error) {
+    if (error instanceof JwtError) throw new OAuthError('invalid_client', error.message)
+    throw error
+  }
+}
+
+/** The key is the one that `kid` names, or without `kid` the only one for the algorithm. */
+async function isSignedByClient(jwt: Jwt, { jwks }: Client): Promise<boolean> {
+  const { alg, kid, typ } = jwt.header()
+  if (!types.includes(typ)) throw new JwtError('typ is not that of a client assertion')
+  if (!isAlgorithm(alg)) throw new JwtError('alg is not one of ES256, PS256, EdDSA')
+  const [jwk, another] = jwks.keys.filter(
+    (one) => suits(one, alg) && (kid === undefined || one['kid'] === kid),
+  )
+  if (jwk === undefined || another !== undefined) return false
+  return isSignedBy(jwt, importPublicKey(jwk, alg))
+}
+
+function checkClaims(
+  claims: Jwt['claims'],
+  { client, issuer, now }: { client: Client; issuer: string; now: number },
+): Once {
+  const { aud, exp } = claims
+  if (aud !== issuer) throw new JwtError('aud is the issuer identifier, as a string')
+  checkTimes(claims, now)
+  if (typeof exp !== 'number') throw new JwtError('exp is required')
+  if (exp > now + lifetime_s_max + future_s_max)
+    throw new JwtError(`exp is more than ${lifetime_s_max} s ahead`)
+  return { value: `client_assertion ${client.id} ${jtiOf(claims)}`, expires: exp * 1000 }
+}

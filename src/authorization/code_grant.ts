@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto'
+import type { Broker } from '../broker/broker.ts'
+import { findCode, redeemCode } from '../storage/authorization_codes.ts'
+import { markRedeemed } from '../storage/consents.ts'
+import { inBank, type Tx } from '../storage/database.ts'
+import { bankOf, random128, random256, routed } from '../storage/ids.ts'
+import { endRefreshTokens, insertRefreshToken } from '../storage/refresh_tokens.ts'
+import { revokeToken } from '../storage/revoked_tokens.ts'
+import { token_s_max } from './access_token.ts'
+import type { Authorization } from './authorization.ts'
+import {
+  asRecipient,
+  consentTokens,
+  readRedeemable,
+  refuse,
+  type Redeemable,
+  type Refused,
+} from './consent_token.ts'
+import { required, type Form } from './form.ts'
+import { OAuthError } from './oauth_error.ts'
+import type { Asker } from './token.ts'
+
+interface Redeemed extends Redeemable {
+  readonly refreshToken?: string
+}
+
+/** A code that gives nothing, and why: its own fault, or a refusal to be recorded. */
+type Failed = { readonly invalid: string } | Refused
+
+/**
+ * authorization_code: a code once, by the recipient it was issued to, with the verifier, the redirect URI and the key that
+ * belong to it. A ONE_TIME consent gives no refresh token.
+ */
+export async function redeem(
+  broker: Broker,
+  authorization: Authorization,
+  { client, form, jkt }: Asker,
+): Promise<object> {
+  const recipient = asRecipient(client)
+  const code = required(form, 'code')
+  const shown = {
+    code,
+    clientId: recipient.id,
+    redirectUri: required(form, 'redirect_uri'),
+    codeChallenge: challengeOf(form),
+    jkt,
+    jti: random128(),
+  }
+  const bank = bankOf(code)
+  if (bank === undefined) throw new OAuthError('invalid_grant', 'the code is not known')
+  const outcome = await inBank(broker.db, bank, (tx) =>
+    redeemIn(tx, { bank, shown, now: broker.now() }),
+  )
+  if ('invalid' in outcome) throw new OAuthError('invalid_grant', outcome.invalid)
+  if ('refused' in outcome) throw await refuse(broker, recipient, { bank, ...outcome })
+  return consentTokens(broker, authorization, {
+    bank,
+    clientId: recipient.id,
+    jkt,
+    jti: shown.jti,
+    ...outcome,
+  })
+}
+
+async function redeemIn(
+  tx: Tx,
+  { bank, shown, now }: { bank: string; shown: Parameters<typeof redeemCode>[2]; now: number },
+): Promise<Redeemed | Failed> {
+  const { clientId } = shown
+  const consentId = await redeemCode(tx, bank, shown)
+  if (consentId === undefined) return explain(tx, bank, shown)
+  const found = await readRedeemable(tx, { bank, consentId, clientId, now })
+  if ('refused' in found) return found
+  await markRedeemed(tx, bank, consentId)
+  if (found.consent.terms.one_time) return found
+  const refreshToken = routed(bank, random256())
+  await insertRefreshToken(tx, bank, { token: refreshToken, clientId, consentId })
+  return { ...found, refreshToken }
+}
+
+/** Why a code was not redeemed. One that was redeemed before ends what it gave then (RFC 6749 §4.1.2). */
+async function explain(
+  tx: Tx,
+  bank: string,
+  { code, clientId }: { code: string; clientId: string },
+): Promise<Failed> {
+  const found = await findCode(tx, bank, code)
+  if (found === undefined) return { invalid: 'the code is not known' }
+  const { consentId, jti } = found
+  if (found.clientId !== clientId) return { refused: 'consent_of_another_recipient', consentId }
+  if (jti === undefined)
+    return {
+      invalid: 'the code has expired, or redirect_uri, code_verifier or key are not its own',
+    }
+  await endRefreshTokens(tx, bank, consentId)
+  await revokeToken(tx, bank, { jti, lifetime_s: token_s_max })
+  return { invalid: 'the code was used before; what it gave is revoked' }
+}
+
+/** PKCE (RFC 7636 §4.1, §4.6). */
+function challengeOf(form: Form): string {
+  const verifier = required(form, 'code_verifier')
+  if (!/^[A-Za-z0-9._~-]{43,128}$/.test(verifier))
+    throw new OAuthError('invalid_grant', 'code_verifier has 43 to 128 unreserved characters')
+  return createHash('sha256').update(verifier).digest('base64url')
+}

@@ -1,0 +1,110 @@
+import type { JsonWebKey } from 'node:crypto'
+import type { Once } from '../storage/replays.ts'
+import type { Authorization } from './authorization.ts'
+import {
+  checkTimes,
+  importPublicKey,
+  isAlgorithm,
+  isSignedBy,
+  jtiOf,
+  JwtError,
+  parseJwt,
+  type Jwt,
+  type PublicKey,
+} from './jwt.ts'
+import { OAuthError } from './oauth_error.ts'
+
+/** A proof is refused when it was made longer ago than this. */
+const past_s_max = 60
+
+const header_chars_max = 2_048
+
+/** What a proof must prove: a key, for this request. */
+export interface Proving {
+  /** The `DPoP` header, as it was sent. */
+  readonly proof: string
+  readonly method: string
+  /** The URL of the request as clients know it, without query. */
+  readonly url: string
+  /** At a resource: the access token's hash (`ath`) and the key that it is bound to. */
+  readonly token?: { readonly hash: string; readonly jkt: string }
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+/** A good proof. It is good for one use, which is the caller's to claim. */
+export interface Proved {
+  readonly jkt: string
+  readonly once: Once
+  /** The nonce to use from now on, when the proof's is about to end. */
+  readonly freshNonce?: string
+}
+
+/**
+ * Verifies a DPoP proof (RFC 9449 §4.3), each time it is shown. What is cheap to refuse is refused before the signature is
+ * verified. Throws `OAuthError`: `use_dpop_nonce`, with the nonce to use, or `invalid_dpop_proof`.
+ */
+export async function checkProof(authorization: Authorization, proving: Proving): Promise<Proved> {
+  try {
+    const jwt = parseJwt(proving.proof)
+    const key = keyOf(authorization, jwt)
+    if (proving.token !== undefined && proving.token.jkt !== key.thumbprint)
+      throw new JwtError('the proof is not by the key that the access token is bound to')
+    const { iat, jti } = checkClaims(jwt.claims, proving)
+    const { nonce } = jwt.claims
+    const current = authorization.nonces.current(proving.now)
+    if (typeof nonce !== 'string' || !authorization.nonces.accepts(nonce, proving.now))
+      throw new OAuthError('use_dpop_nonce', 'the proof must carry the nonce given here', {
+        headers: { 'DPoP-Nonce': current },
+      })
+    if (!(await isSignedBy(jwt, key))) throw new JwtError('the proof is not signed by its key')
+    return {
+      jkt: key.thumbprint,
+      once: { value: `dpop ${key.thumbprint} ${jti}`, expires: (iat + past_s_max) * 1000 },
+      ...(nonce === current ? {} : { freshNonce: current }),
+    }
+  } catch (error) {
+    if (error instanceof JwtError) throw new OAuthError('invalid_dpop_proof', error.message)
+    throw error
+  }
+}
+
+/** A client sends the same header with every proof: its key is imported once. */
+function keyOf({ proofKeys }: Authorization, jwt: Jwt): PublicKey {
+  const known = proofKeys.get(jwt.headerText)
+  if (known !== undefined) return known
+  if (jwt.headerText.length > header_chars_max) throw new JwtError('the header is too long')
+  const { typ, alg, jwk } = jwt.header()
+  if (typ !== 'dpop+jwt') throw new JwtError('typ is not dpop+jwt')
+  if (!isAlgorithm(alg)) throw new JwtError('alg is not one of ES256, PS256, EdDSA')
+  if (!isJwk(jwk)) throw new JwtError('jwk is required')
+  const key = importPublicKey(jwk, alg)
+  proofKeys.set(jwt.headerText, key)
+  return key
+}
+
+const isJwk = (value: unknown): value is JsonWebKey =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function checkClaims(
+  claims: Jwt['claims'],
+  { method, url, token, now }: Proving,
+): { iat: number; jti: string } {
+  const { htm, htu, iat, ath } = claims
+  if (htm !== method) throw new JwtError('htm is not the method of this request')
+  if (typeof htu !== 'string' || (htu !== url && normal(htu) !== normal(url)))
+    throw new JwtError('htu is not the URL of this request')
+  checkTimes(claims, now / 1000)
+  if (typeof iat !== 'number' || iat < now / 1000 - past_s_max)
+    throw new JwtError(`iat is more than ${past_s_max} s ago, or not there`)
+  if (token !== undefined && ath !== token.hash)
+    throw new JwtError('ath is not the hash of the access token')
+  return { iat, jti: jtiOf(claims) }
+}
+
+/** A URL without query and fragment, in the one form that RFC 3986 §6.2.2 and §6.2.3 give it. */
+function normal(text: string): string {
+  if (!URL.canParse(text)) throw new JwtError('htu is not a URL')
+  const { origin, pathname } = new URL(text)
+  return origin + pathname
+}

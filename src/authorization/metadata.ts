@@ -1,0 +1,43 @@
+import { algorithmNames } from './jwt.ts'
+import { scopeNames } from './scopes.ts'
+
+/** Where the authorization server's endpoints are, below the issuer. */
+export const paths = {
+  metadata: '/.well-known/oauth-authorization-server',
+  jwks: '/oauth/jwks',
+  authorize: '/oauth/authorize',
+  par: '/oauth/par',
+  token: '/oauth/token',
+  grants: '/oauth/grants',
+} as const
+
+/** The grants of the token endpoint. */
+export const grantTypes = ['authorization_code', 'refresh_token', 'client_credentials'] as const
+
+/** The `type` of the one kind of authorization details that can be asked for. */
+export const details_type = 'fdx_v1.0'
+
+/** Authorization server metadata (RFC 8414), with what RFC 9126, 9207, 9396, 9449 and Grant Management add to it. */
+export function metadata(issuer: string) {
+  return {
+    issuer,
+    authorization_endpoint: issuer + paths.authorize,
+    pushed_authorization_request_endpoint: issuer + paths.par,
+    token_endpoint: issuer + paths.token,
+    jwks_uri: issuer + paths.jwks,
+    grant_management_endpoint: issuer + paths.grants,
+    grant_management_actions_supported: ['create', 'query', 'revoke'],
+    grant_management_action_required: false,
+    scopes_supported: scopeNames,
+    authorization_details_types_supported: [details_type],
+    response_types_supported: ['code'],
+    response_modes_supported: ['query'],
+    grant_types_supported: grantTypes,
+    require_pushed_authorization_requests: true,
+    authorization_response_iss_parameter_supported: true,
+    code_challenge_methods_supported: ['S256'],
+    token_endpoint_auth_methods_supported: ['private_key_jwt'],
+    token_endpoint_auth_signing_alg_values_supported: algorithmNames,
+    dpop_signing_alg_values_supported: algorithmNames,
+  }
+}

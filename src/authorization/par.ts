@@ -1,0 +1,154 @@
+import type { Broker } from '../broker/broker.ts'
+import { recordRefusal } from '../broker/record_refusal.ts'
+import { classes } from '../consent/class.ts'
+import { scopeOf } from '../consent/cluster.ts'
+import { permits } from '../consent/consent.ts'
+import type { RequestedTerms } from '../consent/terms.ts'
+import { findApproval } from '../storage/approvals.ts'
+import type { Recipient } from '../storage/clients.ts'
+import { insertRequested } from '../storage/consents.ts'
+import { inBank } from '../storage/database.ts'
+import { random128, random256, routed } from '../storage/ids.ts'
+import {
+  insertPushedRequest,
+  requestUriOf,
+  type PushedRequest,
+} from '../storage/pushed_requests.ts'
+import { admit, type Answer, type EndpointRequest } from './admit.ts'
+import { parseAuthorizationDetails } from './authorization_details.ts'
+import type { Authorization } from './authorization.ts'
+import { required, type Form } from './form.ts'
+import { OAuthError, refusalError } from './oauth_error.ts'
+import { isRedirectUri } from './redirect_uri.ts'
+import { sameScopes } from './scopes.ts'
+
+/** How long a browser may take to arrive with a `request_uri` (FAPI 2.0 §5.3.2.2: less than 600 s). */
+const expires_in = 300
+
+const limits = { state_chars_max: 1_024, nonce_chars_max: 64 } as const
+
+/**
+ * Pushed authorization request (RFC 9126). A recipient that asks at a known bank for what it can never have is refused there
+ * and then, and the refusal is recorded before anything else about the request is looked at. Otherwise a consent in state
+ * `requested` and what was pushed are kept, in one transaction. Throws `OAuthError`.
+ */
+export async function pushRequest(
+  broker: Broker,
+  authorization: Authorization,
+  request: EndpointRequest,
+): Promise<Answer> {
+  const { client, jkt, headers } = await admit(broker, authorization, request)
+  if (client.kind !== 'recipient')
+    throw new OAuthError('unauthorized_client', 'only a recipient asks customers for consent')
+  const { terms, profile } = parseAuthorizationDetails(
+    required(request.form, 'authorization_details'),
+    client.id,
+  )
+  await refuseUnlessPermitted(broker, client, terms)
+  const handle = routed(terms.bank, random256())
+  const pushed: PushedRequest = {
+    ...checkedParameters(request.form, { client, terms, jkt }),
+    bank: terms.bank,
+    clientId: client.id,
+    consentId: routed(terms.bank, random128()),
+    scope: scopeOf(terms.clusters),
+    profile,
+    expires: broker.now() + expires_in * 1000,
+  }
+  await inBank(broker.db, terms.bank, async (tx) => {
+    await insertRequested(tx, { id: pushed.consentId, requested: terms })
+    await insertPushedRequest(tx, broker.vault, { handle, pushed })
+  })
+  return { status: 201, headers, body: { request_uri: requestUriOf(handle), expires_in } }
+}
+
+async function refuseUnlessPermitted(
+  broker: Broker,
+  client: Recipient,
+  terms: RequestedTerms,
+): Promise<void> {
+  const { bank } = terms
+  if (!broker.bankPort.banks.has(bank))
+    throw new OAuthError(
+      'invalid_authorization_details',
+      'authorization_details name no known bank',
+    )
+  const approval = await inBank(broker.db, bank, (tx) => findApproval(tx, bank, client.id))
+  const reason = classes[client.class].mayReceive ? permits(approval, terms) : 'class_denied'
+  if (reason === undefined) return
+  await recordRefusal(broker, { bank, client: client.id, class: client.class, reason })
+  throw refusalError(reason)
+}
+
+function checkedParameters(
+  form: Form,
+  { client, terms, jkt }: { client: Recipient; terms: RequestedTerms; jkt: string | undefined },
+): Pick<PushedRequest, 'redirectUri' | 'state' | 'codeChallenge' | 'dpopJkt'> {
+  checkKind(form)
+  checkScope(form, terms)
+  const redirectUri = required(form, 'redirect_uri')
+  if (!client.redirectUris.includes(redirectUri) || !isRedirectUri(redirectUri))
+    throw new OAuthError('invalid_request', 'redirect_uri is not one that was registered')
+  const state = form.get('state')
+  if (state !== undefined && !printable(state, limits.state_chars_max))
+    throw new OAuthError(
+      'invalid_request',
+      `state has at most ${limits.state_chars_max} characters`,
+    )
+  if ((form.get('nonce')?.length ?? 0) > limits.nonce_chars_max)
+    throw new OAuthError(
+      'invalid_request',
+      `nonce has at most ${limits.nonce_chars_max} characters`,
+    )
+  const dpopJkt = boundKey(form, jkt)
+  return {
+    redirectUri,
+    codeChallenge: codeChallenge(form),
+    ...(state === undefined ? {} : { state }),
+    ...(dpopJkt === undefined ? {} : { dpopJkt }),
+  }
+}
+
+/** What kind of request this is: the one kind there is. */
+function checkKind(form: Form): void {
+  if (form.has('request_uri'))
+    throw new OAuthError('invalid_request', 'request_uri is not pushed (RFC 9126 §2.1)')
+  if (form.has('request'))
+    throw new OAuthError('request_not_supported', 'request objects are not supported')
+  if (required(form, 'response_type') !== 'code')
+    throw new OAuthError('unsupported_response_type', 'response_type is code')
+  if ((form.get('response_mode') ?? 'query') !== 'query')
+    throw new OAuthError('invalid_request', 'response_mode is query')
+  if ((form.get('grant_management_action') ?? 'create') !== 'create' || form.has('grant_id'))
+    throw new OAuthError('invalid_request', 'the only grant_management_action is create')
+}
+
+function checkScope(form: Form, { clusters }: RequestedTerms): void {
+  const scope = form.get('scope')
+  if (scope !== undefined && !sameScopes(scope, scopeOf(clusters)))
+    throw new OAuthError('invalid_scope', 'scope does not match the data clusters')
+}
+
+/** The key that the code will be bound to (RFC 9449 §10), said by parameter, by proof, or by both alike. */
+function boundKey(form: Form, jkt: string | undefined): string | undefined {
+  const named = form.get('dpop_jkt')
+  if (named !== undefined && !isSha256(named))
+    throw new OAuthError('invalid_request', 'dpop_jkt is not a SHA-256 thumbprint')
+  if (named !== undefined && jkt !== undefined && named !== jkt)
+    throw new OAuthError('invalid_request', 'dpop_jkt is not the key of the proof')
+  return named ?? jkt
+}
+
+function codeChallenge(form: Form): string {
+  const challenge = required(form, 'code_challenge')
+  if (form.get('code_challenge_method') !== 'S256')
+    throw new OAuthError('invalid_request', 'code_challenge_method is S256')
+  if (!isSha256(challenge))
+    throw new OAuthError('invalid_request', 'code_challenge is not a SHA-256, base64url')
+  return challenge
+}
+
+const isSha256 = (value: string) => /^[A-Za-z0-9_-]{43}$/.test(value)
+
+const printable = (value: string, chars_max: number) =>
+  value.length <= chars_max && /^[ -~]*$/.test(value)

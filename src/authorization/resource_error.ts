@@ -1,0 +1,41 @@
+import type { AccessToken } from './access_token.ts'
+import { algorithmNames } from './jwt.ts'
+import { OAuthError, type OAuthErrorCode } from './oauth_error.ts'
+
+/** The challenge of a protected resource (RFC 9449 §7.1, RFC 6750 §3). */
+function challenge(parameters: Readonly<Record<string, string>>): string {
+  const all = { ...parameters, algs: algorithmNames.join(' ') }
+  return `DPoP ${Object.entries(all)
+    .map(([name, value]) => `${name}="${value}"`)
+    .join(', ')}`
+}
+
+/** Nothing that authenticates was sent: the challenge names no error. */
+export const notAuthenticated = (): OAuthError =>
+  new OAuthError('invalid_token', 'an access token bound by DPoP is required', {
+    headers: { 'WWW-Authenticate': challenge({}) },
+  })
+
+/** The same error as a protected resource gives it: 401 for what does not authenticate, with the challenge that says why. */
+export function resourceError({ code, message, headers }: OAuthError): OAuthError {
+  const statuses: Partial<Record<OAuthErrorCode, number>> = {
+    invalid_dpop_proof: 401,
+    use_dpop_nonce: 401,
+  }
+  const status = statuses[code]
+  return new OAuthError(code, message, {
+    ...(status === undefined ? {} : { status }),
+    headers: {
+      ...headers,
+      'WWW-Authenticate': challenge({ error: code, error_description: message }),
+    },
+  })
+}
+
+/** Throws `OAuthError('insufficient_scope')` unless the token has this scope. */
+export function requireScope({ scopes }: AccessToken, scope: string): void {
+  if (scopes.includes(scope)) return
+  throw new OAuthError('insufficient_scope', `the scope ${scope} is required`, {
+    headers: { 'WWW-Authenticate': challenge({ error: 'insufficient_scope', scope }) },
+  })
+}

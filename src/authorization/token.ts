@@ -1,0 +1,73 @@
+import type { Broker } from '../broker/broker.ts'
+import type { Client } from '../storage/clients.ts'
+import { random128 } from '../storage/ids.ts'
+import { mintAccessToken, token_s_max } from './access_token.ts'
+import { admit, type Answer, type EndpointRequest } from './admit.ts'
+import type { Authorization } from './authorization.ts'
+import { redeem } from './code_grant.ts'
+import { required, type Form } from './form.ts'
+import { grantTypes } from './metadata.ts'
+import { OAuthError } from './oauth_error.ts'
+import { refresh } from './refresh_grant.ts'
+import { mayHave } from './scopes.ts'
+
+/** A client that asks for a token, with the key that the token will be bound to. */
+export interface Asker {
+  readonly client: Client
+  readonly form: Form
+  readonly jkt: string
+}
+
+const grants: Readonly<
+  Record<
+    (typeof grantTypes)[number],
+    (broker: Broker, authorization: Authorization, asker: Asker) => object | Promise<object>
+  >
+> = { authorization_code: redeem, refresh_token: refresh, client_credentials: forItself }
+
+/** The token endpoint (RFC 6749 §3.2). Every token is bound to a key by DPoP. Throws `OAuthError`. */
+export async function issueToken(
+  broker: Broker,
+  authorization: Authorization,
+  request: EndpointRequest,
+): Promise<Answer> {
+  const { form } = request
+  const { client, jkt, headers } = await admit(broker, authorization, request)
+  if (jkt === undefined) throw new OAuthError('invalid_dpop_proof', 'a DPoP proof is required')
+  if (form.has('authorization_details'))
+    throw new OAuthError('invalid_authorization_details', 'tokens carry what was granted, whole')
+  const asked = required(form, 'grant_type')
+  const type = grantTypes.find((one) => one === asked)
+  if (type === undefined)
+    throw new OAuthError('unsupported_grant_type', `grant_type is one of ${grantTypes.join(', ')}`)
+  return {
+    status: 200,
+    headers,
+    body: await grants[type](broker, authorization, { client, form, jkt }),
+  }
+}
+
+/** client_credentials: a token of a client for itself, with exactly the scopes it names. */
+function forItself(broker: Broker, authorization: Authorization, { client, form, jkt }: Asker) {
+  const scopes = [...new Set((form.get('scope') ?? '').split(' '))]
+  if (!scopes.every((scope) => client.scopes.includes(scope) && mayHave(client.kind, scope)))
+    throw new OAuthError(
+      'invalid_scope',
+      'scope is required, of those the client is registered for',
+    )
+  const scope = scopes.join(' ')
+  const access_token = mintAccessToken(
+    authorization,
+    {
+      clientId: client.id,
+      sub: client.id,
+      jti: random128(),
+      scope,
+      jkt,
+      ...(client.kind === 'recipient' ? {} : { bank: client.bank }),
+      lifetime_s: token_s_max,
+    },
+    broker.now(),
+  )
+  return { access_token, token_type: 'DPoP', expires_in: token_s_max, scope }
+}

@@ -1,0 +1,129 @@
+import { importJWK, type JWK } from 'jose'
+import {
+  Configuration,
+  PrivateKeyJwt,
+  TlsClientAuth,
+  allowInsecureRequests,
+  customFetch,
+  discovery,
+  enableNonRepudiationChecks,
+  getDPoPHandle,
+  type ClientAuth,
+  type DPoPHandle,
+  type ServerMetadata,
+} from 'openid-client'
+import { BankUnavailable, type Bank } from '../broker/bank_port.ts'
+import type { DirectoryBank } from './directory.ts'
+import type { Gateway } from './egress.ts'
+import { fetchThrough } from './egress_fetch.ts'
+import { bankError } from './bank_error.ts'
+
+/** The broker as banks register it. Both keys are private JWKs, ES256 or EdDSA. */
+export interface BrokerClient {
+  /** Where the directory names no other for a bank. */
+  readonly clientId: string
+  /** Authenticates the broker to banks. */
+  readonly jwk: JWK
+  /** One address a bank, so that the answer of one cannot be passed off as another's. */
+  readonly redirectUriOf: (bankId: string) => string
+  /** What banks' tokens are bound to. */
+  readonly dpopJwk: JWK
+}
+
+/** A bank's authorization server, discovered, and the broker as its client. */
+export interface BankClient {
+  readonly config: Configuration
+  readonly metadata: Readonly<ServerMetadata>
+  readonly dpop: DPoPHandle
+}
+
+const metadata_ms_max = 3_600_000
+
+/**
+ * The broker as a FAPI 2.0 client of banks, each discovered once an hour; a bank whose metadata cannot be read again goes on
+ * under what it said before. Throws `BankUnavailable` for a bank that is not FAPI 2.0.
+ */
+export function openBankClients({
+  banks,
+  gateway,
+  client,
+  now,
+}: {
+  banks: ReadonlyMap<string, DirectoryBank>
+  gateway: Gateway
+  client: BrokerClient
+  now: () => number
+}): (bank: Bank) => Promise<BankClient> {
+  const fetch = fetchThrough(gateway)
+  const keys = importKeys(client)
+
+  const discover = async (bank: DirectoryBank): Promise<BankClient> => {
+    const { authentication, dpop } = await keys
+    const clientId = bank.clientId ?? client.clientId
+    const insecure = bank.issuer.startsWith('http:') ? [allowInsecureRequests] : []
+    const found = await discovery(new URL(bank.issuer), clientId, undefined, authentication, {
+      [customFetch]: fetch,
+      execute: insecure,
+    }).catch((error: unknown) => {
+      throw bankError(error, 'request')
+    })
+    const metadata = found.serverMetadata()
+    const mutualTls = needsMutualTls(metadata)
+    if (!metadata.supportsPKCE() || metadata.pushed_authorization_request_endpoint === undefined)
+      throw new BankUnavailable('bad_answer', `${bank.id} offers no pushed requests with PKCE S256`)
+    const config = new Configuration(
+      metadata,
+      clientId,
+      { use_mtls_endpoint_aliases: mutualTls, dpop_bound_access_tokens: true },
+      mutualTls ? TlsClientAuth() : authentication,
+    )
+    config[customFetch] = fetch
+    for (const allow of insecure) allow(config)
+    enableNonRepudiationChecks(config)
+    return { config, metadata, dpop: getDPoPHandle(config, dpop) }
+  }
+
+  const found = new Map<string, { readonly at: number; readonly client: Promise<BankClient> }>()
+  return (bank) => {
+    const held = found.get(bank.id)
+    if (held !== undefined && now() - held.at < metadata_ms_max) return held.client
+    const entry = banks.get(bank.id)
+    if (entry === undefined) throw new Error(`${bank.id} is not in the bank directory`)
+    const client = discover(entry).catch((error: unknown) => {
+      if (held !== undefined) return held.client
+      found.delete(bank.id)
+      throw error
+    })
+    found.set(bank.id, { at: now(), client })
+    return client
+  }
+}
+
+/** private_key_jwt wherever it is offered; a client certificate, which the gateway holds, where nothing else is. */
+function needsMutualTls({
+  issuer,
+  token_endpoint_auth_methods_supported: offered,
+}: ServerMetadata) {
+  if (offered?.includes('private_key_jwt')) return false
+  if (offered?.some((method) => method.endsWith('tls_client_auth'))) return true
+  throw new BankUnavailable('bad_answer', `${issuer} offers no way to authenticate by a key`)
+}
+
+async function importKeys({ jwk, dpopJwk }: BrokerClient) {
+  const key = await privateKey(jwk)
+  const authentication: ClientAuth = PrivateKeyJwt(
+    jwk.kid === undefined ? key : { key, kid: jwk.kid },
+  )
+  const { d: _, ...publicJwk } = dpopJwk
+  const publicKey = await importJWK(publicJwk, algorithmOf(dpopJwk), { extractable: true })
+  if (publicKey instanceof Uint8Array) throw new TypeError('not a public key')
+  return { authentication, dpop: { privateKey: await privateKey(dpopJwk), publicKey } }
+}
+
+async function privateKey(jwk: JWK) {
+  const key = await importJWK(jwk, algorithmOf(jwk))
+  if (key instanceof Uint8Array || key.type !== 'private') throw new TypeError('not a private key')
+  return key
+}
+
+const algorithmOf = ({ kty }: JWK): string => (kty === 'EC' ? 'ES256' : 'EdDSA')

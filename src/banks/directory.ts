@@ -1,0 +1,170 @@
+import { createPublicKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
+import type { Bank } from '../broker/bank_port.ts'
+import { hostOf } from './egress.ts'
+
+/** A bank, and how the broker is registered there. */
+export interface DirectoryBank extends Bank {
+  /** Where the bank knows the broker under an id of its own. */
+  readonly clientId?: string
+  /** `host:port` of everything of the bank's that the broker may call. */
+  readonly hosts: readonly string[]
+}
+
+/** The directory cannot be used; `problems` are all that was found, one a line. */
+export class DirectoryInvalid extends Error {
+  override readonly name = 'DirectoryInvalid'
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(`the bank directory cannot be used:\n${problems.join('\n')}`)
+    this.problems = problems
+  }
+}
+
+interface Entry {
+  readonly id: string
+  readonly legal_name: string
+  readonly lei: string
+  readonly issuer: string
+  readonly fdx_base_url: string
+  readonly key: Readonly<Record<string, string>>
+  readonly client_id?: string
+  readonly hosts?: readonly string[]
+}
+
+const url = { type: 'string', pattern: '^https?://[^/?#@\\s]+(/[^/?#\\s]+)*$' }
+const coordinate = { type: 'string', pattern: '^[A-Za-z0-9_-]{43}$' }
+const schema = {
+  type: 'array',
+  minItems: 1,
+  items: {
+    type: 'object',
+    required: ['id', 'legal_name', 'lei', 'issuer', 'fdx_base_url', 'key'],
+    additionalProperties: false,
+    properties: {
+      id: { type: 'string', pattern: '^[a-z0-9-]{1,40}$' },
+      legal_name: { type: 'string', minLength: 1, maxLength: 200 },
+      lei: { type: 'string', pattern: '^[A-Z0-9]{18}[0-9]{2}$' },
+      issuer: url,
+      fdx_base_url: url,
+      client_id: { type: 'string', minLength: 1 },
+      hosts: { type: 'array', items: { type: 'string', pattern: '^[^/?#@\\s]+:\\d{1,5}$' } },
+      key: {
+        type: 'object',
+        additionalProperties: { type: 'string' },
+        properties: { d: false },
+        discriminator: { propertyName: 'kty' },
+        required: ['kty'],
+        oneOf: [
+          {
+            required: ['crv', 'x', 'y'],
+            properties: {
+              kty: { const: 'EC' },
+              crv: { const: 'P-256' },
+              alg: { const: 'ES256' },
+              x: coordinate,
+              y: coordinate,
+            },
+          },
+          {
+            required: ['crv', 'x'],
+            properties: {
+              kty: { const: 'OKP' },
+              crv: { const: 'Ed25519' },
+              alg: { enum: ['EdDSA', 'Ed25519'] },
+              x: coordinate,
+            },
+          },
+        ],
+      },
+    },
+  },
+}
+const isDirectory = new Ajv2020({ allErrors: true, discriminator: true }).compile<Entry[]>(schema)
+
+/** Reads the directory file. Throws `DirectoryInvalid` with every problem at once. */
+export function readBankDirectory(
+  path: string,
+  { sandbox }: { sandbox: boolean },
+): Map<string, DirectoryBank> {
+  return parseBankDirectory(readFileSync(path, 'utf8'), { sandbox })
+}
+
+/** The banks that the text of a directory names, by id. Outside the sandbox every URL of theirs must be https. */
+export function parseBankDirectory(
+  text: string,
+  { sandbox }: { sandbox: boolean },
+): Map<string, DirectoryBank> {
+  const entries = parseJson(text)
+  if (!isDirectory(entries)) throw new DirectoryInvalid((isDirectory.errors ?? []).map(explain))
+  const problems = [
+    ...entries.flatMap((entry, i) => problemsOf(entry, { sandbox }).map((one) => `/${i}/${one}`)),
+    ...repeated(entries, 'id'),
+    ...repeated(entries, 'issuer'),
+  ]
+  if (problems.length > 0) throw new DirectoryInvalid(problems)
+  return new Map(entries.map((entry) => [entry.id, bankOf(entry)]))
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new DirectoryInvalid([`it is not JSON: ${String(error)}`])
+  }
+}
+
+const explain = ({ instancePath, message = 'is wrong', params }: ErrorObject): string => {
+  const unknown: unknown = params['additionalProperty']
+  return `${instancePath || '/'} ${message}${typeof unknown === 'string' ? `: ${unknown}` : ''}`
+}
+
+/** What a schema cannot say. */
+function problemsOf(entry: Entry, { sandbox }: { sandbox: boolean }): string[] {
+  const problems: string[] = []
+  if (!hasCheckDigits(entry.lei)) problems.push('lei has wrong check digits')
+  if (!isKey(entry.key)) problems.push('key is not a point of its curve')
+  for (const name of ['issuer', 'fdx_base_url'] as const) {
+    if (!URL.canParse(entry[name])) problems.push(`${name} is not a URL`)
+    else if (!sandbox && !entry[name].startsWith('https:')) problems.push(`${name} is not https`)
+  }
+  return problems
+}
+
+/** ISO 17442: letters count from A = 10, and the number leaves 1 when divided by 97. */
+function hasCheckDigits(lei: string): boolean {
+  const digits = lei.replace(/[A-Z]/g, (letter) => String(parseInt(letter, 36)))
+  return BigInt(digits) % 97n === 1n
+}
+
+function isKey(key: Entry['key']): boolean {
+  try {
+    createPublicKey({ key: { ...key }, format: 'jwk' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+function repeated(entries: readonly Entry[], name: 'id' | 'issuer'): string[] {
+  const values = entries.map((entry) => entry[name])
+  return values.flatMap((value, i) =>
+    values.indexOf(value) < i ? [`/${i}/${name} is there before: ${value}`] : [],
+  )
+}
+
+function bankOf(entry: Entry): DirectoryBank {
+  const { issuer, fdx_base_url: fdxBaseUrl, client_id: clientId, hosts = [] } = entry
+  return {
+    id: entry.id,
+    legalName: entry.legal_name,
+    lei: entry.lei,
+    issuer,
+    fdxBaseUrl,
+    key: entry.key,
+    ...(clientId === undefined ? {} : { clientId }),
+    hosts: [...new Set([hostOf(new URL(issuer)), hostOf(new URL(fdxBaseUrl)), ...hosts])],
+  }
+}

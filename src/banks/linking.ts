@@ -1,0 +1,166 @@
+import { decodeProtectedHeader } from 'jose'
+import {
+  authorizationCodeGrant,
+  buildAuthorizationUrlWithPAR,
+  calculatePKCECodeChallenge,
+  randomPKCECodeVerifier,
+  randomState,
+  refreshTokenGrant,
+  tokenRevocation,
+  type ServerMetadata,
+  type TokenEndpointResponse,
+} from 'openid-client'
+import {
+  BankRefused,
+  BankUnavailable,
+  type Bank,
+  type BankPort,
+  type BankTokens,
+  type LoginRequest,
+} from '../broker/bank_port.ts'
+import { isCluster, scopeOf } from '../consent/cluster.ts'
+import type { BankClient } from './bank_client.ts'
+import { bankError, type Exchange } from './bank_error.ts'
+
+/** FDX's type of authorization detail (RFC 9396). */
+const consent_type = 'fdx_v1.0'
+
+/** A login, from its password to our exchange of the code: the time that a customer may take on the bank's pages. */
+const login_s_max = 3600
+
+/** For a bank that does not say how long its tokens live; it learns soon enough when they do not. */
+const token_s_default = 300
+
+const idTokenAlgorithms = ['ES256', 'PS256', 'EdDSA', 'Ed25519']
+
+/** The broker as an OAuth and OpenID Connect client of banks: FAPI 2.0, tokens bound to the broker's DPoP key. */
+export function openLinking({
+  clientOf,
+  redirectUriOf,
+  now,
+}: {
+  clientOf: (bank: Bank) => Promise<BankClient>
+  redirectUriOf: (bankId: string) => string
+  now: () => number
+}): Pick<BankPort, 'startLogin' | 'finishLogin' | 'refresh' | 'revoke'> {
+  return {
+    async startLogin(bank, request) {
+      const { config, metadata, dpop } = await clientOf(bank)
+      const codeVerifier = randomPKCECodeVerifier()
+      const state = randomState()
+      const pushed = buildAuthorizationUrlWithPAR(
+        config,
+        {
+          redirect_uri: redirectUriOf(bank.id),
+          state,
+          nonce: request.nonce,
+          code_challenge: await calculatePKCECodeChallenge(codeVerifier),
+          code_challenge_method: 'S256',
+          max_age: String(login_s_max),
+          ...asked(request, metadata),
+        },
+        { DPoP: dpop },
+      )
+      const { href: url } = await heard('request', pushed)
+      return { url, pending: { state, nonce: request.nonce, codeVerifier } }
+    },
+
+    async finishLogin(bank, callback, { state, nonce, codeVerifier }) {
+      const { config, dpop } = await clientOf(bank)
+      // RFC 9207: without it, a login begun at one bank could be ended by another.
+      if (!callback.searchParams.has('iss'))
+        throw new BankRefused('login_invalid', 'the answer does not say whose it is')
+      const answered = new URL(redirectUriOf(bank.id))
+      answered.search = callback.search
+      const granted = authorizationCodeGrant(
+        config,
+        answered,
+        {
+          expectedState: state,
+          expectedNonce: nonce,
+          pkceCodeVerifier: codeVerifier,
+          maxAge: login_s_max,
+        },
+        undefined,
+        { DPoP: dpop },
+      )
+      const answer = await heard('login', granted)
+      const { id_token: idToken } = answer
+      const claims = answer.claims()
+      if (idToken === undefined || claims === undefined || !signedWell(idToken))
+        throw new BankRefused('login_invalid', 'the bank did not sign the login as FAPI 2.0 asks')
+      const { sub: subject, acr, auth_time: authTime } = claims
+      return {
+        subject,
+        ...(typeof acr === 'string' ? { acr } : {}),
+        ...(authTime === undefined ? {} : { authTime }),
+        idToken,
+        tokens: tokensOf(answer, now()),
+      }
+    },
+
+    async refresh(bank, { refresh_token }) {
+      if (refresh_token === undefined)
+        throw new BankRefused('invalid_grant', 'the bank gave nothing to renew its token with')
+      const { config, dpop } = await clientOf(bank)
+      const renewed = refreshTokenGrant(config, refresh_token, undefined, { DPoP: dpop })
+      return { refresh_token, ...tokensOf(await heard('renewal', renewed), now()) }
+    },
+
+    async revoke(bank, { access_token, refresh_token, expires }) {
+      // The grant, and its access tokens with it, ends with the refresh token (RFC 7009 §2.1). One alone ends by itself.
+      if (refresh_token === undefined && expires <= now()) return
+      const { config } = await clientOf(bank)
+      await heard('request', tokenRevocation(config, refresh_token ?? access_token))
+    },
+  }
+}
+
+async function heard<T>(exchange: Exchange, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    throw bankError(error, exchange)
+  }
+}
+
+/**
+ * What the bank is asked for: an identity, or as much as the terms need and no more. A login is always made anew, so that
+ * `auth_time` is this login's.
+ */
+function asked(
+  { consentRequest }: LoginRequest,
+  { authorization_details_types_supported: types }: ServerMetadata,
+): Record<string, string> {
+  if (consentRequest === undefined) return { scope: 'openid', prompt: 'login' }
+  const { clusters, lookback_days, one_time, duration_days } = consentRequest
+  const scope = one_time ? 'openid' : 'openid offline_access'
+  const prompt = 'login consent'
+  if (!Array.isArray(types) || !types.includes(consent_type))
+    return { scope: `${scope} ${scopeOf(clusters.filter(isCluster))}`, prompt }
+  const detail = {
+    type: consent_type,
+    consentRequest: {
+      durationType: one_time ? 'ONE_TIME' : 'TIME_BOUND',
+      ...(one_time ? {} : { durationPeriod: duration_days }),
+      lookbackPeriod: lookback_days,
+      resources: [{ resourceType: 'ACCOUNT', dataClusters: clusters }],
+    },
+  }
+  return { scope, prompt, authorization_details: JSON.stringify([detail]) }
+}
+
+function signedWell(idToken: string): boolean {
+  return idTokenAlgorithms.includes(decodeProtectedHeader(idToken).alg ?? '')
+}
+
+function tokensOf(answer: TokenEndpointResponse, at: number): BankTokens {
+  const { access_token, refresh_token, token_type, expires_in = token_s_default } = answer
+  if (token_type !== 'dpop')
+    throw new BankUnavailable('bad_answer', 'the bank issued a token that is not bound to our key')
+  return {
+    access_token,
+    ...(refresh_token === undefined ? {} : { refresh_token }),
+    expires: at + expires_in * 1000,
+  }
+}

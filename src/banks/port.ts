@@ -1,0 +1,93 @@
+import { createPrivateKey } from 'node:crypto'
+import type { JWK } from 'jose'
+import type { BankPort } from '../broker/bank_port.ts'
+import { openBankClients, type BrokerClient } from './bank_client.ts'
+import { readBankDirectory, type DirectoryBank } from './directory.ts'
+import { dpopProver } from './dpop.ts'
+import { openGateway, type Gateway } from './egress.ts'
+import { watchSockets, type Stray } from './egress_tripwire.ts'
+import { openFdx } from './fdx.ts'
+import { openLinking } from './linking.ts'
+
+/** What one exchange with a bank may take: 500 transactions are well under a megabyte. */
+const limits = { timeout_ms: 5_000, idle_ms: 3_000, body_bytes_max: 4 * 1024 * 1024 } as const
+
+/** The broker's bank port: logins, tokens and data of the banks in the directory, all through the gateway. */
+export function openBankPort({
+  banks,
+  gateway,
+  client,
+  now = Date.now,
+}: {
+  banks: ReadonlyMap<string, DirectoryBank>
+  gateway: Gateway
+  client: BrokerClient
+  /** Milliseconds since the epoch. */
+  now?: () => number
+}): BankPort {
+  const clientOf = openBankClients({ banks, gateway, client, now })
+  return {
+    banks,
+    ...openLinking({ clientOf, redirectUriOf: client.redirectUriOf, now }),
+    ...openFdx({ gateway, prove: dpopProver(client.dpopJwk, now) }),
+  }
+}
+
+export interface BanksConfig {
+  readonly banksFile: string
+  /** A private JWK, ES256 or EdDSA: authenticates the broker to banks, and is what their tokens are bound to. */
+  readonly clientKey: Readonly<Record<string, unknown>>
+  readonly databaseUrl: string
+  /** Where marks are: a folder, or the URL of another database. */
+  readonly marks: string
+  readonly issuer: string
+  readonly sandbox: boolean
+}
+
+/**
+ * All that leaves this process, put together: the directory, a gateway to its banks and to nowhere else, the port, and the
+ * tripwire. Throws `DirectoryInvalid`, or for a key that is none.
+ */
+export function openBanks(
+  config: BanksConfig,
+  { onStray }: { onStray: (stray: Stray) => void },
+): { readonly port: BankPort; readonly gateway: Gateway; close(): void } {
+  const { sandbox, issuer } = config
+  const banks = readBankDirectory(config.banksFile, { sandbox })
+  const allowedHosts = [...banks.values()].flatMap(({ hosts }) => hosts)
+  const gateway = openGateway({ allowedHosts, sandbox, ...limits })
+  const databases = [config.databaseUrl, config.marks].filter((place) =>
+    /^postgres(ql)?:/.test(place),
+  )
+  const tripwire = watchSockets({ gateway, databases, onStray })
+  const jwk = signingKey(config.clientKey)
+  const client: BrokerClient = {
+    clientId: issuer,
+    jwk,
+    dpopJwk: jwk,
+    redirectUriOf: (bankId) => `${issuer}/banks/${bankId}/callback`,
+  }
+  return {
+    port: openBankPort({ banks, gateway, client }),
+    gateway,
+    close() {
+      tripwire.stop()
+      gateway.close()
+    },
+  }
+}
+
+function signingKey(key: Readonly<Record<string, unknown>>): JWK {
+  const { kty, crv, x, y, d, kid } = key
+  const jwk = Object.fromEntries(
+    Object.entries({ kty, crv, x, y, d, kid }).filter(([, value]) => typeof value === 'string'),
+  )
+  try {
+    createPrivateKey({ key: jwk, format: 'jwk' })
+  } catch (error) {
+    throw new Error('the client key is not a private ES256 or EdDSA key', { cause: error })
+  }
+  if (crv !== 'P-256' && crv !== 'Ed25519')
+    throw new Error(`the client key is on ${String(crv)}, and not on P-256 or Ed25519`)
+  return jwk
+}

@@ -1,0 +1,28 @@
+import { unsignedMs } from '../storage/signed.ts'
+import { limits } from './append.ts'
+import type { Broker } from './broker.ts'
+
+/** Why no data of a bank can be released at the moment. */
+export interface Unhealthy {
+  readonly bank: string
+  readonly why: string
+}
+
+/** The banks whose ledger is not being signed in order. Throws when the database does not answer. */
+export async function checkHealth(broker: Broker): Promise<Unhealthy[]> {
+  const checks = [...broker.bankPort.banks.keys()].map(async (bank) => {
+    const why = await whyUnsigned(broker, bank)
+    return why === undefined ? [] : [{ bank, why }]
+  })
+  return (await Promise.all(checks)).flat()
+}
+
+async function whyUnsigned({ db, signer }: Broker, bank: string): Promise<string | undefined> {
+  const waiting = await unsignedMs(db, bank)
+  if (waiting === undefined) return 'no ledger is open'
+  const stopped = signer.stopped(bank)
+  if (stopped !== undefined) return stopped
+  return waiting > limits.unsigned_ms_max
+    ? `the ledger has not been signed for ${waiting} ms`
+    : undefined
+}

@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { proveInclusion } from '../merkle/proof.ts'
+import type { TlogProof } from '../merkle/tlog_proof.ts'
+import { databaseTiles, findLedger } from '../storage/ledgers.ts'
+import { nodeHasher } from '../storage/node_crypto.ts'
+import { publishCheckpoint } from '../storage/signed.ts'
+import { ReleasesStopped } from './append.ts'
+import type { Broker } from './broker.ts'
+
+/** How long whoever asks for a proof waits for the entry to be signed, ms, and how often that is tried. */
+const sign_ms = { max: 2_000, retry: 100 } as const
+
+/**
+ * The proof that the entry at `index` is in a bank's ledger, under the newest checkpoint; one is signed at once when none
+ * covers the entry yet. Undefined when there is no such entry. Throws `ReleasesStopped` when it cannot be signed.
+ */
+export async function proveEntry(
+  broker: Broker,
+  { bank, index }: { bank: string; index: number },
+): Promise<TlogProof | undefined> {
+  const ledger = await findLedger(broker.db, bank)
+  if (ledger === undefined || index >= ledger.size) return undefined
+  return proofUnder(broker, bank, { index, signed: await checkpointOver(broker, bank, index) })
+}
+
+/** The proof of an entry under a checkpoint that covers it. */
+export async function proofUnder(
+  { db }: Broker,
+  bank: string,
+  { index, signed }: { index: number; signed: { size: number; note: string } },
+): Promise<TlogProof> {
+  const { size, note: checkpoint } = signed
+  const proof = await proveInclusion(nodeHasher, databaseTiles(db, bank), { index, size })
+  return { index, proof, checkpoint }
+}
+
+async function checkpointOver({ db, signer }: Broker, bank: string, index: number) {
+  for (let waited_ms = 0; ; waited_ms += sign_ms.retry) {
+    const signed = await publishCheckpoint(db, bank)
+    if (signed !== undefined && signed.size > index) return signed
+    const stopped = signer.stopped(bank)
+    if (stopped !== undefined || waited_ms >= sign_ms.max)
+      throw new ReleasesStopped(stopped ?? `entry ${index} was not signed in time`)
+    if ((await signer.sign(bank)) !== undefined) await sleep(sign_ms.retry)
+  }
+}

@@ -1,0 +1,76 @@
+import express, { type Express, type RequestHandler } from 'express'
+import helmet from 'helmet'
+import type { Authorization } from '../authorization/authorization.ts'
+import type { Broker } from '../broker/broker.ts'
+import type { Log } from '../observe/log.ts'
+import type { Caller } from './authenticate.ts'
+import { consentRoutes } from './consent_routes.ts'
+import { openContract } from './contract.ts'
+import { deliveriesRoutes } from './deliveries_routes.ts'
+import { fdxRoutes } from './fdx_routes.ts'
+import { healthRoutes } from './health_routes.ts'
+import { ledgerRoutes } from './ledger_routes.ts'
+import { oauthRoutes } from './oauth_routes.ts'
+import { pageRoutes } from './page_routes.ts'
+import { problems } from './problem.ts'
+import { noSuchResource } from './resource.ts'
+
+/** The whole public surface. openapi.yaml describes each route, and a test holds the two together. */
+export function createApp(broker: Broker, authorization: Authorization, log: Log): Express {
+  const api = { broker, authorization, contract: openContract() }
+  const app = express()
+  app.set('query parser', 'simple')
+  app.set('trust proxy', false)
+  app.disable('x-powered-by')
+  app.use(logged(log), headers(broker))
+
+  app.use(fdxRoutes(api)) //            /fdx/v6/accounts …                         data, for recipients
+  app.use(deliveriesRoutes(api)) //     /deliveries                                pointers, for recipients
+  app.use(consentRoutes(api)) //        /fdx/v6/consents …                         for recipients and banks
+  app.use(oauthRoutes(broker, authorization)) // /oauth/{jwks,par,token,grants}, /.well-known/…
+  app.use(ledgerRoutes(api)) //         /ledger/{bank}/…                           for everyone; entries for auditors
+  app.use(healthRoutes(broker, log.metrics)) // /health, /metrics                  for operators
+  app.use(pageRoutes(broker)) //        /oauth/authorize, /connections, /d/…       for customers
+
+  app.use(() => {
+    throw noSuchResource()
+  })
+  app.use(problems(broker.issuer))
+  return app
+}
+
+/** For answers that are no pages; pages set their own. */
+const headers = ({ issuer }: Broker): RequestHandler =>
+  helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
+    strictTransportSecurity: issuer.startsWith('https:'),
+  })
+
+/** One event a request, when its answer was handed over or its connection ended. */
+function logged(log: Log): RequestHandler {
+  return (req, res, next) => {
+    const began = performance.now()
+    res.once('close', () => {
+      const caller: Caller | undefined = res.locals['caller']
+      log.request({
+        method: req.method,
+        route: routeOf(req.route),
+        status: res.statusCode,
+        duration_ms: Math.round((performance.now() - began) * 10) / 10,
+        ...(res.writableFinished ? {} : { cut: true }),
+        ...(caller === undefined ? {} : { client_id: caller.clientId }),
+        ...(caller?.bank === undefined ? {} : { bank: caller.bank }),
+        ...(caller?.consentId === undefined ? {} : { consent_id: caller.consentId }),
+        ...(res.locals['error'] === undefined ? {} : { error: res.locals['error'] }),
+      })
+    })
+    next()
+  }
+}
+
+/** The pattern that matched: what was sent may hold an id, and is never logged. */
+const routeOf = (route: unknown): string =>
+  typeof route === 'object' && route !== null && 'path' in route ? String(route.path) : 'none'

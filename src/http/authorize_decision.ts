@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Request, Response } from 'express'
+import { authorizationResponse, issueCode } from '../authorization/code.ts'
+import type { BankLogin } from '../broker/bank_port.ts'
+import type { Broker } from '../broker/broker.ts'
+import { declineConsent } from '../broker/decline_consent.ts'
+import { grantConsent } from '../broker/grant_consent.ts'
+import { Refusal } from '../consent/refusal.ts'
+import type { Delivery, Disclosure } from '../consent/terms.ts'
+import { device_days, rememberDevice } from '../storage/devices.ts'
+import { loginIndexOf } from '../storage/links.ts'
+import { bankOf } from './bank_login.ts'
+import { deviceCookie, moveSession, sessionOf, setCookie, type Session } from './browser_session.ts'
+import { sendOn } from './page.ts'
+import { PageRefused } from './page_errors.ts'
+import type { Approving, Arrived } from './stage.ts'
+
+/** For how long a second submit of the same form is answered like the first: as long as a code lives. */
+const answer_kept_ms = 60_000
+
+/** How long a second submit waits for the first to be through. */
+const answer_wait_ms = 4_000
+
+interface Browser {
+  readonly req: Request
+  readonly res: Response
+  readonly session: Session
+}
+
+/**
+ * Decides a request once and sends the browser back to the recipient. Whoever moves the session first decides; a second submit,
+ * by a double click or the back button, gets the same answer and decides nothing. When deciding fails, the session is as before.
+ */
+export async function answerOnce(
+  broker: Broker,
+  { req, res, session }: Browser,
+  decide: () => Promise<string>,
+): Promise<void> {
+  const claimed = await moveSession(broker, session, { at: 'deciding' })
+  if (claimed === undefined) return answerAgain(broker, req, res)
+  const location = await decide().catch(async (error: unknown) => {
+    await moveSession(broker, claimed, session.stage)
+    throw error
+  })
+  const until = broker.now() + answer_kept_ms
+  await moveSession(broker, claimed, { at: 'answered', location, until })
+  sendOn(res, location)
+}
+
+/** The answer that another request of this browser gave, or is about to give. */
+export async function answerAgain(broker: Broker, req: Request, res: Response): Promise<void> {
+  for (let waited_ms = 0; waited_ms < answer_wait_ms; waited_ms += 100) {
+    const stage = (await sessionOf(broker, req))?.stage
+    if (stage?.at === 'answered' && stage.until > broker.now()) return sendOn(res, stage.location)
+    if (stage?.at !== 'deciding') break
+    await sleep(100)
+  }
+  throw alreadyAnswered()
+}
+
+export const alreadyAnswered = () =>
+  new PageRefused(409, {
+    title: 'You have already answered this request',
+    what: 'It was approved or declined before, in this browser or in another one.',
+    todo: 'Go back to Messenger. To see or end what you approved, open your connections below.',
+  })
+
+/** The customer approves: grant, code, and where the browser goes with it. */
+export async function approve(
+  broker: Broker,
+  res: Response,
+  {
+    stage,
+    accounts,
+    delivery,
+    disclosure,
+  }: {
+    stage: Approving
+    accounts: Approving['accounts']
+    delivery: Delivery
+    disclosure: Disclosure
+  },
+): Promise<string> {
+  const { login, termsSalt, termsCommitment, request } = stage
+  const { pushed } = request
+  const { bank, consentId, profile } = pushed
+  try {
+    const granted = await grantConsent(broker, {
+      ...{ bank, consentId, profile, login, termsSalt, termsCommitment, accounts, disclosure },
+    })
+    const code = await issueCode(broker, pushed, granted.consentId)
+    if (delivery === 'link_out') await rememberBrowser(broker, res, { bank, login })
+    return authorizationResponse(broker.issuer, pushed, { code })
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    if (isAnswered(error)) throw alreadyAnswered()
+    return decline(broker, { request, login, why: error.message })
+  }
+}
+
+/** The customer says no, or a rule does: the consent is declined, and the bank is told to forget the login's tokens. */
+export async function decline(
+  broker: Broker,
+  { request, login, why }: { request: Arrived; login?: BankLogin; why: string },
+): Promise<string> {
+  const { pushed } = request
+  const { bank, consentId } = pushed
+  await declineConsent(broker, { bank, consentId }).catch((error: unknown) => {
+    throw error instanceof Refusal ? alreadyAnswered() : error
+  })
+  // The answer does not wait on the bank's health: tokens that nobody keeps end by themselves.
+  if (login !== undefined)
+    await broker.bankPort.revoke(bankOf(broker, bank), login.tokens).catch(() => undefined)
+  return authorizationResponse(broker.issuer, pushed, {
+    error: 'access_denied',
+    error_description: why,
+  })
+}
+
+/** Another browser, or this request's deletion, was first. */
+const isAnswered = ({ reason }: Refusal): boolean =>
+  reason === 'consent_unknown' || reason === 'consent_not_active' || reason === 'consent_declined'
+
+/** This browser saw the login, and may show what later pointers of it lead to. */
+export async function rememberBrowser(
+  broker: Broker,
+  res: Response,
+  { bank, login }: { bank: string; login: BankLogin },
+): Promise<void> {
+  const loginIndex = loginIndexOf(broker.vault, { bank, bankSubject: login.subject })
+  const value = await rememberDevice(broker, { bank, loginIndex })
+  setCookie(broker, res, { name: deviceCookie(bank), value, days: device_days })
+}

@@ -1,0 +1,240 @@
+import { randomUUID } from 'node:crypto'
+import { Router, type RequestHandler } from 'express'
+import type { Broker } from '../broker/broker.ts'
+import { commitment } from '../broker/commitment.ts'
+import { disclosureText } from '../consent/disclosure.ts'
+import { limits, type RequestedTerms } from '../consent/terms.ts'
+import { canonical } from '../ledger/canonical.ts'
+import { findClient } from '../storage/clients.ts'
+import { findConsent } from '../storage/consents.ts'
+import { hashOf, random256 } from '../storage/ids.ts'
+import { findPushedRequest, type PushedRequest } from '../storage/pushed_requests.ts'
+import { accountName } from '../web/account_name.ts'
+import { disclosurePage } from '../web/disclosure.tsx'
+import { interstitialPage } from '../web/interstitial.tsx'
+import { alreadyAnswered, answerAgain, answerOnce, approve, decline } from './authorize_decision.ts'
+import { bankOf, type Returns } from './bank_login.ts'
+import { enterSession, formToken, moveSession, sessionOf, type Session } from './browser_session.ts'
+import { formOf, formSteps, leadingOn, only, pageHeaders, sendOn, sendPage } from './page.ts'
+import { pageErrors, PageRefused, unreadable } from './page_errors.ts'
+import type { Approving, Arrived } from './stage.ts'
+
+/** The authorization endpoint (RFC 6749 §3.1, by pushed requests only) and the pages behind it, up to the decision. */
+export function authorizeRoutes(broker: Broker): Router {
+  const page = [...pageHeaders(broker, { referrer: 'same-origin' }), leadingOn(broker)]
+  const form = [...page, ...formSteps(broker)]
+  const router = Router()
+  router.get('/oauth/authorize', ...page, arrive(broker))
+  router.post('/oauth/authorize/continue', ...form, goToBank(broker))
+  router.post('/oauth/authorize/cancel', ...form, cancel(broker))
+  router.get('/oauth/authorize/disclosure', ...page, disclose(broker))
+  router.post('/oauth/authorize/decision', ...form, decideRequest(broker))
+  router.use(pageErrors)
+  return router
+}
+
+/**
+ * `client_id` and `request_uri` are read and nothing else is. Whatever is wrong with them is said here: no address that has not
+ * been pushed by an authenticated client is ever redirected to. A request can be opened again until it is decided.
+ */
+function arrive(broker: Broker): RequestHandler {
+  return async (req, res) => {
+    const query = new URL(req.originalUrl, broker.issuer).searchParams
+    const clientId = only(query, 'client_id')
+    const requestUri = only(query, 'request_uri')
+    const request =
+      clientId === undefined || requestUri === undefined
+        ? undefined
+        : await findRequest(broker, { clientId, requestUri })
+    if (request === undefined)
+      throw new PageRefused(400, {
+        title: 'This link does not work',
+        what: 'It has expired, was already answered, or is not complete.',
+        todo: 'Go back to Messenger and ask for a new link. Nothing was passed on.',
+      })
+    const { pushed, recipient } = request
+    const csrf = await enterSession(broker, { req, res, stage: { at: 'interstitial', request } })
+    const bank = bankOf(broker, pushed.bank).legalName
+    sendPage(res, interstitialPage({ recipient, profile: pushed.profile.display_name, bank, csrf }))
+  }
+}
+
+/** A pushed request that may still be opened, and who pushed it. */
+async function findRequest(
+  broker: Broker,
+  named: { clientId: string; requestUri: string },
+): Promise<Arrived | undefined> {
+  const pushed = await findPushedRequest(broker.db, broker.vault, named)
+  if (pushed === undefined || pushed.expires <= broker.now()) return undefined
+  const client = await findClient(broker.db, pushed.clientId)
+  const undecided = (await findRequested(broker, pushed)) !== undefined
+  return client && undecided ? { pushed, recipient: client.legalName } : undefined
+}
+
+async function findRequested(
+  broker: Broker,
+  { bank, consentId }: PushedRequest,
+): Promise<RequestedTerms | undefined> {
+  const record = await findConsent(broker.db, bank, consentId)
+  return record?.consent.state === 'requested' ? record.requested : undefined
+}
+
+async function requestedOf(broker: Broker, { pushed }: Arrived): Promise<RequestedTerms> {
+  const requested = await findRequested(broker, pushed)
+  if (requested === undefined) throw alreadyAnswered()
+  return requested
+}
+
+/** Continue: off to the bank, with a nonce that commits to the terms, so that the bank's signed answer binds the login to them. */
+function goToBank(broker: Broker): RequestHandler {
+  return async (req, res) => {
+    const session = await sessionOf(broker, req)
+    const request = session && undecidedRequest(session)
+    if (session === undefined || request === undefined) throw sessionOver()
+    const requested = await requestedOf(broker, request)
+    const bank = bankOf(broker, request.pushed.bank)
+    const termsSalt = random256()
+    const nonce = commitment(Buffer.from(termsSalt, 'base64url'), canonical({ ...requested }))
+    const { clusters, lookback_days, one_time, duration_days } = requested
+    const consentRequest = { clusters, lookback_days, one_time, duration_days }
+    const { url, pending } = await broker.bankPort.startLogin(bank, { nonce, consentRequest })
+    const purpose = { for: 'authorize', request, termsSalt } as const
+    const stage = { at: 'bank', bank: bank.id, url, pending, purpose } as const
+    const moved = await moveSession(broker, session, stage)
+    // A double click began two logins: both go to the one that was kept.
+    const kept = moved?.stage ?? (await sessionOf(broker, req))?.stage
+    if (kept?.at !== 'bank') throw sessionOver()
+    sendOn(res, kept.url)
+  }
+}
+
+/** The request of a session that is before the login, or back from an unfinished one by the back button. */
+function undecidedRequest({ stage }: Session): Arrived | undefined {
+  if (stage.at === 'interstitial') return stage.request
+  return stage.at === 'bank' && stage.purpose.for === 'authorize'
+    ? stage.purpose.request
+    : undefined
+}
+
+function cancel(broker: Broker): RequestHandler {
+  return async (req, res) => {
+    const session = await sessionOf(broker, req)
+    const request = session && undecidedRequest(session)
+    if (session === undefined || request === undefined) return answerAgain(broker, req, res)
+    const why = 'the customer cancelled'
+    await answerOnce(broker, { req, res, session }, () => decline(broker, { request, why }))
+  }
+}
+
+/** Back from the bank: what it says of the accounts stays in this session, which gets a new cookie with the login. */
+export const returnToDisclosure: Returns['authorize'] = async (
+  broker,
+  { req, res, session, login },
+  { bank, pending, purpose: { request, termsSalt } },
+) => {
+  if (login === 'cancelled')
+    return answerOnce(broker, { req, res, session }, () =>
+      decline(broker, { request, why: 'the customer cancelled at the bank' }),
+    )
+  const access = { accessToken: login.tokens.access_token, interaction: randomUUID() }
+  const found = await broker.bankPort.accounts(bankOf(broker, bank), access)
+  if (found.length === 0)
+    throw new PageRefused(400, {
+      title: 'No account was chosen',
+      what: 'Your bank gave no account that could be shared.',
+      todo: 'Begin again from Messenger, and choose at least one account at your bank.',
+    })
+  const accounts = found.map((account) => ({
+    bankAccountId: account.accountId,
+    display: accountName(account),
+  }))
+  const termsCommitment = pending.nonce
+  const stage = { at: 'disclosure', request, login, termsSalt, termsCommitment, accounts } as const
+  await enterSession(broker, { req, res, stage })
+  sendOn(res, '/oauth/authorize/disclosure')
+}
+
+function disclose(broker: Broker): RequestHandler {
+  return async (req, res) => {
+    const stage = (await sessionOf(broker, req))?.stage
+    if (stage?.at === 'answered' || stage?.at === 'deciding') throw alreadyAnswered()
+    if (stage?.at !== 'disclosure') throw sessionOver()
+    const { page } = await disclosureOf(broker, stage)
+    sendPage(res, page({ csrf: formToken(broker, req, res) }))
+  }
+}
+
+/** The text as it stands now, what a grant keeps of it, and the page that shows it. */
+async function disclosureOf(broker: Broker, { request, accounts }: Approving) {
+  const { pushed, recipient } = request
+  const requested = await requestedOf(broker, request)
+  const { text, parts, version, language } = disclosureText({
+    requested,
+    recipient,
+    bank: bankOf(broker, pushed.bank).legalName,
+    connectionsUrl: new URL('/connections', broker.issuer).href,
+    at: broker.now(),
+  })
+  const sha256 = hashOf(text).toString('base64url')
+  return {
+    delivery: requested.delivery,
+    disclosure: { version, language, sha256 },
+    page: (shown: { csrf: string; ticked?: readonly number[]; problem?: string }) =>
+      disclosurePage({
+        ...{ parts, sha256, profile: pushed.profile.display_name },
+        accounts: accounts.map(({ display }) => display),
+        ticked: (index) => shown.ticked?.includes(index) ?? true,
+        problem: shown.problem,
+        csrf: shown.csrf,
+      }),
+  }
+}
+
+/** Approve or decline. What is approved is the text whose hash the form brings back, and only while that is still the text. */
+function decideRequest(broker: Broker): RequestHandler {
+  return async (req, res) => {
+    const session = await sessionOf(broker, req)
+    const stage = session?.stage
+    if (session === undefined || stage?.at !== 'disclosure') return answerAgain(broker, req, res)
+    const form = formOf(req)
+    const { request, login, accounts } = stage
+    const decision = only(form, 'decision')
+    if (decision === 'decline')
+      return answerOnce(broker, { req, res, session }, () =>
+        decline(broker, { request, login, why: 'the customer declined' }),
+      )
+    if (decision !== 'approve') throw new PageRefused(400, unreadable)
+    const { delivery, disclosure, page } = await disclosureOf(broker, stage)
+    const ticked = tickedIn(form, accounts.length)
+    const problem =
+      only(form, 'disclosure') !== disclosure.sha256
+        ? 'The text below has changed since you opened it. Please read it again.'
+        : problemWith(ticked)
+    if (problem !== undefined)
+      return sendPage(res, page({ csrf: formToken(broker, req, res), ticked, problem }), 422)
+    const approved = accounts.filter((_, index) => ticked.includes(index))
+    await answerOnce(broker, { req, res, session }, () =>
+      approve(broker, res, { stage, accounts: approved, delivery, disclosure }),
+    )
+  }
+}
+
+/** The numbers of the accounts that a form ticks; others than we offered are no accounts. */
+const tickedIn = (form: URLSearchParams, count: number): number[] =>
+  Array.from({ length: count }, (_, index) => index).filter((index) =>
+    form.getAll('account').includes(String(index)),
+  )
+
+function problemWith(ticked: readonly number[]): string | undefined {
+  if (ticked.length === 0) return 'Tick at least one account to approve, or choose “Decline”.'
+  return ticked.length > limits.accounts_max
+    ? `Tick at most ${limits.accounts_max} accounts.`
+    : undefined
+}
+
+const sessionOver = () =>
+  new PageRefused(400, {
+    title: 'This page has timed out',
+    what: 'Too much time has passed, or this browser has begun something else since.',
+    todo: 'Go back to Messenger and ask for a new link. Nothing was passed on.',
+  })

@@ -1,0 +1,113 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Request, Response } from 'express'
+import type { Broker } from '../broker/broker.ts'
+import { random256 } from '../storage/ids.ts'
+import {
+  beginSession,
+  endSession,
+  findSession,
+  saveSession,
+  type StoredSession,
+} from '../storage/sessions.ts'
+import { isStage, type Stage } from './stage.ts'
+
+/** A browser's session, at one stage. */
+export interface Session {
+  readonly stage: Stage
+  readonly stored: StoredSession
+}
+
+/**
+ * On https the `__Host-` prefix keeps any other host, sibling or child, from setting the cookie; on plain http, which is for
+ * loopback only, browsers refuse the prefix.
+ */
+const cookieName = (broker: Broker, name: string): string =>
+  isSecure(broker) ? `__Host-${name}` : name
+
+const isSecure = ({ issuer }: Broker): boolean => issuer.startsWith('https:')
+
+/** The session's cookie. */
+const session = 'countersign'
+
+/** The cookie that a browser is remembered by for one bank. */
+export const deviceCookie = (bank: string): string => `countersign-device-${bank}`
+
+/** The value of one of our cookies. A name sent twice is no cookie of ours: one of the two was planted. */
+export function readCookie(broker: Broker, req: Request, name: string): string | undefined {
+  const wanted = `${cookieName(broker, name)}=`
+  const found = (req.headers.cookie ?? '')
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(wanted))
+  return found.length === 1 ? found[0]?.slice(wanted.length) : undefined
+}
+
+/** Sets a cookie that scripts cannot read and other sites cannot make a form send. `days`: else it ends with the browser. */
+export function setCookie(
+  broker: Broker,
+  res: Response,
+  { name, value, days }: { name: string; value: string; days?: number },
+): void {
+  res.cookie(cookieName(broker, name), value, {
+    httpOnly: true,
+    sameSite: 'lax',
+    secure: isSecure(broker),
+    path: '/',
+    ...(days === undefined ? {} : { maxAge: days * 86_400_000 }),
+  })
+}
+
+/** The session that this request's cookie names, if it lives. */
+export async function sessionOf(broker: Broker, req: Request): Promise<Session | undefined> {
+  const cookie = readCookie(broker, req, session)
+  const stored = cookie === undefined ? undefined : await findSession(broker, cookie)
+  return stored && isStage(stored.content) ? { stage: stored.content, stored } : undefined
+}
+
+/** Begins a session with a fresh cookie; the one that the browser had ends. Returns the token for forms. */
+export async function enterSession(
+  broker: Broker,
+  { req, res, stage }: { req: Request; res: Response; stage: Stage },
+): Promise<string> {
+  const cookie = await beginSession(broker, stage, { follows: readCookie(broker, req, session) })
+  setCookie(broker, res, { name: session, value: cookie })
+  return csrfOf(broker, cookie)
+}
+
+/** Moves a session on without a gain of privilege. Undefined when another request of the same browser moved it first. */
+export async function moveSession(
+  broker: Broker,
+  { stored }: Session,
+  stage: Stage,
+): Promise<Session | undefined> {
+  const moved = await saveSession(broker, stored, stage)
+  return moved && { stage, stored: moved }
+}
+
+export async function leaveSession(broker: Broker, { stored }: Session): Promise<void> {
+  await endSession(broker, stored.cookie)
+}
+
+/**
+ * The token for the forms of this browser. A browser without a cookie gets one that names no session and never will: it only
+ * ties its forms to it.
+ */
+export function formToken(broker: Broker, req: Request, res: Response): string {
+  const known = readCookie(broker, req, session)
+  if (known !== undefined) return csrfOf(broker, known)
+  const value = random256()
+  setCookie(broker, res, { name: session, value })
+  return csrfOf(broker, value)
+}
+
+/** Whether a form's token is the one of this request's cookie; compared in constant time. */
+export function isOwnToken(broker: Broker, req: Request, token: string): boolean {
+  const cookie = readCookie(broker, req, session)
+  if (cookie === undefined) return false
+  const [own, given] = [Buffer.from(csrfOf(broker, cookie)), Buffer.from(token)]
+  return own.length === given.length && timingSafeEqual(own, given)
+}
+
+/** Derived, so that it needs no storage, changes with every new cookie, and tells nothing about the cookie. */
+const csrfOf = ({ vault }: Broker, cookie: string): string =>
+  vault.index('csrf', cookie).toString('base64url')

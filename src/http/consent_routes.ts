@@ -1,0 +1,113 @@
+import type { Router } from 'express'
+import { requireScope } from '../authorization/resource_error.ts'
+import { revokeConsent } from '../broker/revoke_consent.ts'
+import type { Actor } from '../consent/consent.ts'
+import { Refusal } from '../consent/refusal.ts'
+import type { RevocationReason } from '../ledger/entry.ts'
+import { findClient } from '../storage/clients.ts'
+import { findConsent } from '../storage/consents.ts'
+import { bankOf } from '../storage/ids.ts'
+import type { Caller } from './authenticate.ts'
+import { jsonBody } from './contract.ts'
+import { consentGrant, revocationsOf, type GrantedRecord, type PartyType } from './fdx_consent.ts'
+import { RequestError } from './problem.ts'
+import { callerOf, exactRouter, interaction, notAllowed, type Api } from './resource.ts'
+
+interface Named {
+  readonly path: { readonly consentId: string }
+}
+
+interface Revocation {
+  readonly reason: RevocationReason
+  readonly initiator: PartyType
+}
+
+/** The scope of a bank's client; a token that has it is bound to its bank. */
+const bank_scope = 'consents:revoke'
+
+/**
+ * FDX consents, for the recipient that holds one and for the bank that it is at. One of another recipient or bank is as unknown
+ * as one that never was.
+ */
+export function consentRoutes(api: Api): Router {
+  const { broker, contract } = api
+  const shown = contract.reader<Named>('getConsent')
+  const listed = contract.reader<Named>('listRevocations')
+  const ended = contract.reader<Named & { body: Revocation }>('revokeConsent')
+  const router = exactRouter()
+
+  router
+    .route('/fdx/v6/consents/:consentId')
+    .all(interaction)
+    .get(async (req, res) => {
+      const caller = await callerOf(api, req)
+      const found = await findOwn(api, caller, shown(req).path.consentId)
+      const client = await findClient(broker.db, found.consent.recipient)
+      const bank = broker.bankPort.banks.get(found.requested.bank)
+      const at = new Date(broker.now()).toISOString()
+      res.set('Cache-Control', 'no-store').json(consentGrant(found, { client, bank, at }))
+    })
+    .all(notAllowed('GET, HEAD'))
+
+  router
+    .route('/fdx/v6/consents/:consentId/revocation')
+    .all(interaction)
+    .get(async (req, res) => {
+      const caller = await callerOf(api, req)
+      const found = await findOwn(api, caller, listed(req).path.consentId)
+      res.set('Cache-Control', 'no-store').json({ revocations: revocationsOf(found) })
+    })
+    .put(jsonBody, async (req, res) => {
+      const caller = await callerOf(api, req)
+      const { path, body } = ended(req)
+      const { at, now } = await revokeConsent(broker, {
+        bank: bankFor(api, caller, path.consentId),
+        consentId: path.consentId,
+        reason: body.reason,
+        ...revokerOf(caller, body),
+      })
+      if (!now) throw new RequestError(409, 'consent_ended', `the consent ended at ${at}`)
+      res.status(204).end()
+    })
+    .all(notAllowed('GET, HEAD, PUT'))
+
+  return router
+}
+
+const isBank = ({ scopes }: Caller) => scopes.includes(bank_scope)
+
+/** The bank of a consent that this caller may name. Throws `Refusal`. */
+function bankFor({ broker }: Api, caller: Caller, consentId: string): string {
+  const bank = bankOf(consentId)
+  if (bank === undefined || !broker.bankPort.banks.has(bank)) throw new Refusal('consent_unknown')
+  if (isBank(caller) && caller.bank !== bank) throw new Refusal('consent_unknown')
+  return bank
+}
+
+/**
+ * A granted consent of this caller: a bank's by its scope, a recipient's by the scope to query or by the consent's own token.
+ * Throws `OAuthError`, or `Refusal('consent_unknown')`.
+ */
+async function findOwn(api: Api, caller: Caller, consentId: string): Promise<GrantedRecord> {
+  if (!isBank(caller) && caller.consentId !== consentId)
+    requireScope(caller, 'grant_management_query')
+  const found = await findConsent(api.broker.db, bankFor(api, caller, consentId), consentId)
+  if (found === undefined || !('terms' in found.consent)) throw new Refusal('consent_unknown')
+  const { consent } = found
+  if (!isBank(caller) && consent.recipient !== caller.clientId) throw new Refusal('consent_unknown')
+  return { ...found, consent }
+}
+
+/**
+ * Who is recorded as having ended a consent: the caller, whatever it says of the initiator, but for a customer's own wish at the
+ * bank. Throws `OAuthError`.
+ */
+function revokerOf(
+  caller: Caller,
+  { reason, initiator }: Revocation,
+): { by: Actor; client?: string } {
+  if (isBank(caller))
+    return { by: initiator === 'INDIVIDUAL' && reason === 'USER_ACTION' ? 'customer' : 'bank' }
+  requireScope(caller, 'grant_management_revoke')
+  return { by: 'recipient', client: caller.clientId }
+}

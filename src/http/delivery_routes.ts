@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto'
+import { Router, type Request, type RequestHandler } from 'express'
+import type { Broker } from '../broker/broker.ts'
+import { openPointer, showDelivery } from '../broker/deliver.ts'
+import { AnswerTooLate } from '../broker/release.ts'
+import { revokeConsent } from '../broker/revoke_consent.ts'
+import { device_days, findDevice, rememberDevice } from '../storage/devices.ts'
+import { bankOf as bankOfId } from '../storage/ids.ts'
+import { loginIndexOf } from '../storage/links.ts'
+import { chooseBankPage } from '../web/choose_bank.tsx'
+import { endedPage } from '../web/confirmation.tsx'
+import { deliveryPage, pointerPage } from '../web/delivery.tsx'
+import { bankOf, toIdentityLogin, type Returns } from './bank_login.ts'
+import {
+  deviceCookie,
+  enterSession,
+  formToken,
+  leaveSession,
+  readCookie,
+  sessionOf,
+  setCookie,
+} from './browser_session.ts'
+import { lastArrival } from './connections_routes.ts'
+import { formSteps, leadingOn, pageHeaders, sendOn, sendPage } from './page.ts'
+import { pageErrors, PageRefused } from './page_errors.ts'
+
+/**
+ * The page behind a pointer. A pointer is never a credential: opened, it shows and consumes nothing and is not even looked up.
+ * The figures come on a form sent from a browser that has proven the bank login; the pointer alone can only stop things.
+ */
+export function deliveryRoutes(broker: Broker): Router {
+  const page = pageHeaders(broker, { referrer: 'no-referrer' })
+  const form = [...page, ...formSteps(broker)]
+  const router = Router()
+  router.get('/d/:pointer', ...page, (req, res) => {
+    const csrf = formToken(broker, req, res)
+    sendPage(res, pointerPage({ pointer: pointerOf(req), csrf }))
+  })
+  router.post('/d/:pointer', ...form, show(broker))
+  router.post('/d/:pointer/stop', ...form, stop(broker))
+  router.get('/d/:pointer/login', ...page, leadingOn(broker), (req, res) => {
+    sendPage(
+      res,
+      chooseBankPage({
+        title: 'Log in to see it',
+        why: 'This browser has not been used with your bank yet, or not for a while.',
+        action: `/d/${pointerOf(req)}/login`,
+        banks: [...broker.bankPort.banks.values()],
+        csrf: formToken(broker, req, res),
+      }),
+    )
+  })
+  router.post(
+    '/d/:pointer/login',
+    ...form,
+    toIdentityLogin(broker, (req) => ({ for: 'delivery', pointer: pointerOf(req) })),
+  )
+  router.use(pageErrors)
+  return router
+}
+
+/** Back from the bank: a new cookie, and the pointer's page again, since figures are shown on a form only. */
+export const returnToDelivery: Returns['delivery'] = async (
+  broker,
+  { req, res, session, login },
+  { bank, purpose: { pointer } },
+) => {
+  if (login === 'cancelled') await leaveSession(broker, session)
+  else {
+    const index = loginIndexOf(broker.vault, { bank, bankSubject: login.subject })
+    const stage = { at: 'delivery', bank, login: index.toString('base64url') } as const
+    await enterSession(broker, { req, res, stage })
+  }
+  sendOn(res, `/d/${pointer}`)
+}
+
+function show(broker: Broker): RequestHandler {
+  return async (req, res) => {
+    const pointer = pointerOf(req)
+    const proven = await provenLogin(broker, req, bankOfId(pointer) ?? '')
+    if (proven === undefined) return sendOn(res, `/d/${pointer}/login`)
+    const { loginIndex } = proven
+    const delivery = await openPointer(broker, pointer)
+    if (delivery === undefined || !delivery.loginIndex.equals(loginIndex)) throw nothingHere()
+    const { bank } = delivery
+    if (proven.by === 'session') {
+      const value = await rememberDevice(broker, { bank, loginIndex })
+      setCookie(broker, res, { name: deviceCookie(bank), value, days: device_days })
+    }
+    const wish = { pointer, loginIndex, interaction: randomUUID() }
+    const { released, figures } = await showDelivery(broker, wish)
+    const entry = { n: released.n, hash: Buffer.from(released.hash).toString('base64') }
+    const html = deliveryPage({ bank: bankOf(broker, bank).legalName, figures, entry })
+    const left_ms = released.deadline - performance.now()
+    if (left_ms <= 0) throw new AnswerTooLate('the page was not ready within 2 s of its entry')
+    sendPage(res.set('countersign-entry', `${entry.n} ${entry.hash}`), html)
+    const drop = setTimeout(() => res.destroy(), left_ms)
+    res.once('close', () => clearTimeout(drop))
+  }
+}
+
+/** The login of this bank that the browser has proven: just now, or when it was remembered. */
+async function provenLogin(
+  broker: Broker,
+  req: Request,
+  bank: string,
+): Promise<{ by: 'session' | 'device'; loginIndex: Buffer } | undefined> {
+  const stage = (await sessionOf(broker, req))?.stage
+  if ((stage?.at === 'delivery' || stage?.at === 'connections') && stage.bank === bank)
+    return { by: 'session', loginIndex: Buffer.from(stage.login, 'base64url') }
+  const cookie = readCookie(broker, req, deviceCookie(bank))
+  const loginIndex = cookie === undefined ? undefined : await findDevice(broker, { bank, cookie })
+  return loginIndex && { by: 'device', loginIndex }
+}
+
+function stop(broker: Broker): RequestHandler {
+  return async (req, res) => {
+    const delivery = await openPointer(broker, pointerOf(req))
+    if (delivery === undefined) throw nothingHere()
+    const { bank, consentId } = delivery
+    const { at } = await revokeConsent(broker, {
+      ...{ bank, consentId },
+      by: 'customer',
+      reason: 'USER_ACTION',
+    })
+    sendPage(res, endedPage({ ended: [{ endedAt: at, lastArrival: lastArrival(at) }] }))
+  }
+}
+
+/** The pointer of this address, if it has the form of one. */
+function pointerOf(req: Request): string {
+  const pointer = req.params['pointer']
+  if (typeof pointer === 'string' && bankOfId(pointer) !== undefined) return pointer
+  throw nothingHere()
+}
+
+const nothingHere = () =>
+  new PageRefused(404, {
+    title: 'There is nothing here',
+    what: 'This link has expired, or it belongs to another bank login than the one you used.',
+    todo: 'Ask for a new link in Messenger, or open your connections below.',
+  })

@@ -1,0 +1,83 @@
+import type { Router } from 'express'
+import {
+  BadPageKey,
+  page_transactions,
+  readAccount,
+  readAccounts,
+  readTransactions,
+} from '../broker/read_accounts.ts'
+import { ContractError } from './contract.ts'
+import { askingOf, callerOf, exactRouter, interaction, notAllowed, type Api } from './resource.ts'
+import { sendReleased } from './send_released.ts'
+import { timeRange, type TimeRange } from './time_range.ts'
+
+/**
+ * The data path: FDX accounts and transactions, for a recipient that reads them itself. A HEAD would be a release that carries
+ * nothing, so there is none.
+ */
+export function fdxRoutes(api: Api): Router {
+  const { broker, contract } = api
+  const accounts = contract.reader<object>('listAccounts')
+  const account = contract.reader<{ path: { accountId: string } }>('getAccount')
+  const transactions = contract.reader<{
+    path: { accountId: string }
+    query: TimeRange & { pageKey?: string; limit?: number }
+  }>('listTransactions')
+  const router = exactRouter()
+
+  router
+    .route('/fdx/v6/accounts')
+    .all(interaction)
+    .head(notAllowed('GET'))
+    .get(async (req, res) => {
+      const asking = askingOf(await callerOf(api, req), res)
+      accounts(req)
+      sendReleased(res, await readAccounts(broker, { ...asking, delivery: 'in_thread' }))
+    })
+    .all(notAllowed('GET'))
+
+  router
+    .route('/fdx/v6/accounts/:accountId')
+    .all(interaction)
+    .head(notAllowed('GET'))
+    .get(async (req, res) => {
+      const asking = askingOf(await callerOf(api, req), res)
+      const { path } = account(req)
+      const released = await readAccount(
+        broker,
+        { ...asking, delivery: 'in_thread' },
+        path.accountId,
+      )
+      sendReleased(res, released)
+    })
+    .all(notAllowed('GET'))
+
+  router
+    .route('/fdx/v6/accounts/:accountId/transactions')
+    .all(interaction)
+    .head(notAllowed('GET'))
+    .get(async (req, res) => {
+      const asking = askingOf(await callerOf(api, req), res)
+      const { path, query } = transactions(req)
+      const { pageKey, limit = page_transactions.default } = query
+      const released = await readTransactions(
+        broker,
+        { ...asking, delivery: 'in_thread' },
+        {
+          handle: path.accountId,
+          ...timeRange(query),
+          ...(pageKey === undefined ? {} : { pageKey }),
+          limit,
+        },
+      ).catch(refusePageKey)
+      sendReleased(res, released)
+    })
+    .all(notAllowed('GET'))
+
+  return router
+}
+
+function refusePageKey(error: unknown): never {
+  if (!(error instanceof BadPageKey)) throw error
+  throw new ContractError([{ in: 'query', name: 'pageKey', detail: error.message }])
+}

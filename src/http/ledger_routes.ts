@@ -1,0 +1,145 @@
+import type { Request, RequestHandler, Router } from 'express'
+import { OAuthError } from '../authorization/oauth_error.ts'
+import { requireScope } from '../authorization/resource_error.ts'
+import { ledgerOrigin, type Broker } from '../broker/broker.ts'
+import { proveEntry } from '../broker/prove_entry.ts'
+import { summariseLedger } from '../broker/summarise_ledger.ts'
+import { MerkleError } from '../merkle/errors.ts'
+import {
+  encodeBundle,
+  parseTilePath,
+  tileWidth,
+  widthAt,
+  type Bundle,
+  type Tile,
+} from '../merkle/tiles.ts'
+import { formatTlogProof } from '../merkle/tlog_proof.ts'
+import { databaseTiles, findLedger, readLeaves } from '../storage/ledgers.ts'
+import { publishCheckpoint, signedSize } from '../storage/signed.ts'
+import { callerOf, exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
+
+interface OfBank {
+  readonly path: { readonly bank: string }
+}
+
+/** What is served at a path; undefined when there is nothing. */
+type Find = (req: Request) => Promise<string | Uint8Array | object | undefined>
+
+const text = { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'public, max-age=1' }
+const json = { ...text, 'Content-Type': 'application/json; charset=utf-8' }
+const bytes = { 'Content-Type': 'application/octet-stream' }
+const tiles = { ...bytes, 'Cache-Control': 'public, max-age=31536000, immutable' }
+const entries = { ...bytes, 'Cache-Control': 'private, no-store' }
+
+/**
+ * A bank's ledger as its files (c2sp.org/tlog-tiles), never past what is signed. All of it is public but the entries, which the
+ * bank and its auditors read.
+ */
+export function ledgerRoutes(api: Api): Router {
+  const { broker, contract } = api
+  const { db } = broker
+  const checkpoint = contract.reader<OfBank>('getCheckpoint')
+  const tile = contract.reader<OfBank>('getTile')
+  const proof = contract.reader<{ path: { bank: string; index: number } }>('getProof')
+  const summary = contract.reader<OfBank>('getSummary')
+  const policy = contract.reader<OfBank>('getPolicy')
+  const router = exactRouter()
+
+  router
+    .route('/ledger/:bank/tile/entries/*bundle')
+    .get(served(entries, readEntries(api)))
+    .all(notAllowed('GET, HEAD'))
+
+  const files: readonly [string, Readonly<Record<string, string>>, Find][] = [
+    [
+      '/ledger/:bank/checkpoint',
+      text,
+      async (req) => (await publishCheckpoint(db, checkpoint(req).path.bank))?.note,
+    ],
+    [
+      '/ledger/:bank/tile/*tile',
+      tiles,
+      async (req) => {
+        const { bank } = tile(req).path
+        const found = await signedTile(broker, bank, req)
+        return found.level === 'entries' ? undefined : databaseTiles(db, bank).readTile(found)
+      },
+    ],
+    [
+      '/ledger/:bank/proof/:index',
+      text,
+      async (req) => {
+        const found = await proveEntry(broker, proof(req).path)
+        return found && formatTlogProof(found)
+      },
+    ],
+    ['/ledger/:bank/summary', json, (req) => summaryOf(broker, summary(req).path.bank)],
+    ['/ledger/:bank/policy', text, (req) => policyOf(broker, policy(req).path.bank)],
+  ]
+  for (const [path, headers, find] of files)
+    router.route(path).all(anyOrigin).get(served(headers, find)).all(notAllowed('GET, HEAD'))
+
+  return router
+}
+
+/** Public files may be read by any page: nobody is recognised there. */
+const anyOrigin: RequestHandler = (_req, res, next) => {
+  res.setHeader('Access-Control-Allow-Origin', '*')
+  next()
+}
+
+function served(headers: Readonly<Record<string, string>>, find: Find): RequestHandler {
+  return async (req, res) => {
+    const found = await find(req)
+    if (found === undefined) throw noSuchResource()
+    res.set(headers).send(found instanceof Uint8Array ? Buffer.from(found) : found)
+  }
+}
+
+/** The entries themselves, for a token of the bank whose ledger it is. */
+function readEntries(api: Api): Find {
+  const { broker, contract } = api
+  const bundle = contract.reader<OfBank>('getEntries')
+  return async (req) => {
+    const caller = await callerOf(api, req)
+    requireScope(caller, 'ledger:read')
+    const { bank } = bundle(req).path
+    if (caller.bank !== bank)
+      throw new OAuthError('insufficient_scope', 'the access token is for another ledger')
+    const { index, width } = await signedTile(broker, bank, req)
+    const from = index * tileWidth
+    return encodeBundle(await readLeaves(broker.db, bank, { from, to: from + width }))
+  }
+}
+
+/** The tile that a path names, as it was sent: if it is spelt right and signed in full. Throws `RequestError` 404. */
+async function signedTile(broker: Broker, bank: string, req: Request): Promise<Tile | Bundle> {
+  const tile = parseTile(req.path.slice(`/ledger/${bank}/`.length))
+  const level = tile.level === 'entries' ? 0 : tile.level
+  const width = widthAt(await signedSize(broker.db, bank), { level, index: tile.index })
+  if (tile.width > width) throw noSuchResource()
+  return tile
+}
+
+function parseTile(path: string): Tile | Bundle {
+  try {
+    return parseTilePath(path)
+  } catch (error) {
+    if (error instanceof MerkleError) throw noSuchResource()
+    throw error
+  }
+}
+
+async function summaryOf(broker: Broker, bank: string): Promise<object | undefined> {
+  const found = await summariseLedger(broker, bank)
+  if (found === undefined) return undefined
+  const { size, at, totals, proof } = found
+  const origin = ledgerOrigin(broker.issuer, bank)
+  return { bank, origin, size, at, totals, proof: formatTlogProof(proof) }
+}
+
+/** c2sp.org/tlog-policy. No witnesses are configured, so none is required. */
+async function policyOf({ db, issuer }: Broker, bank: string): Promise<string | undefined> {
+  const ledger = await findLedger(db, bank)
+  return ledger && `log ${ledger.vkey} ${issuer}/ledger/${bank}\nquorum none\n`
+}

@@ -1,0 +1,105 @@
+import express, {
+  type ErrorRequestHandler,
+  type Request,
+  type RequestHandler,
+  type Response,
+  type Router,
+} from 'express'
+import type { Answer, EndpointRequest } from '../authorization/admit.ts'
+import type { Authorization } from '../authorization/authorization.ts'
+import { parseForm } from '../authorization/form.ts'
+import { queryGrant, revokeGrant } from '../authorization/grants.ts'
+import { metadata, paths } from '../authorization/metadata.ts'
+import { OAuthError } from '../authorization/oauth_error.ts'
+import { pushRequest } from '../authorization/par.ts'
+import { issueToken } from '../authorization/token.ts'
+import type { Broker } from '../broker/broker.ts'
+import { authenticateResource, urlOf } from './authenticate.ts'
+import { problemOf, RequestError } from './problem.ts'
+
+const form_type = 'application/x-www-form-urlencoded'
+const body_bytes_max = '64kb'
+const public_seconds = 300
+
+/** The endpoints of the authorization server that no browser visits. Their errors are OAuth's (RFC 6749 §5.2). */
+export function oauthRoutes(broker: Broker, authorization: Authorization): Router {
+  const router = express.Router()
+  const body = express.text({ type: form_type, limit: body_bytes_max })
+  const published = (value: object): RequestHandler => {
+    return (_req, res) => {
+      res.set('Cache-Control', `public, max-age=${public_seconds}`).json(value)
+    }
+  }
+  const endpoint = (
+    answerTo: (b: Broker, a: Authorization, request: EndpointRequest) => Promise<Answer>,
+  ): RequestHandler => {
+    return async (req, res) => {
+      const {
+        status,
+        headers,
+        body: answer,
+      } = await answerTo(broker, authorization, {
+        form: formOf(req),
+        proof: req.get('DPoP'),
+        url: urlOf(authorization, req),
+      })
+      res.status(status).set(headers).json(answer)
+    }
+  }
+
+  router
+    .route(paths.metadata)
+    .get(published(metadata(authorization.issuer)))
+    .all(notAllowed('GET, HEAD'))
+  router.route(paths.jwks).get(published(authorization.keys.jwks)).all(notAllowed('GET, HEAD'))
+  router.route(paths.par).all(noStore).post(body, endpoint(pushRequest)).all(notAllowed('POST'))
+  router.route(paths.token).all(noStore).post(body, endpoint(issueToken)).all(notAllowed('POST'))
+  router
+    .route(`${paths.grants}/:id`)
+    .all(noStore)
+    .get(async (req, res) => {
+      const caller = await authenticateResource(broker, authorization, req)
+      res.json(await queryGrant(broker, authorization, { caller, id: req.params.id }))
+    })
+    .delete(async (req, res) => {
+      const caller = await authenticateResource(broker, authorization, req)
+      await revokeGrant(broker, { caller, id: req.params.id })
+      res.status(204).end()
+    })
+    .all(notAllowed('GET, HEAD, DELETE'))
+  router.use(oauthErrors)
+  return router
+}
+
+function formOf(req: Request): EndpointRequest['form'] {
+  const body: unknown = req.body
+  if (typeof body === 'string') return parseForm(body)
+  throw new OAuthError('invalid_request', `the body is ${form_type}`)
+}
+
+const noStore: RequestHandler = (_req, res, next) => {
+  res.set('Cache-Control', 'no-store')
+  next()
+}
+
+const notAllowed = (allow: string): RequestHandler => {
+  return () => {
+    throw new RequestError(405, 'method_not_allowed', `the methods are ${allow}`, { Allow: allow })
+  }
+}
+
+const oauthErrors: ErrorRequestHandler = (error, _req, res: Response, _next) => {
+  res.locals['error'] = error
+  const { status, code, detail, headers } = problemOf(error)
+  res
+    .status(status)
+    .set({ 'Cache-Control': 'no-store', ...headers })
+    .json({ error: oauthCode(error, { status, code }), error_description: detail })
+}
+
+/** What is no OAuth error by itself is one of three, by whose fault it is. */
+function oauthCode(error: unknown, { status, code }: { status: number; code: string }): string {
+  if (error instanceof OAuthError) return code
+  if (status < 500) return 'invalid_request'
+  return status === 503 ? 'temporarily_unavailable' : 'server_error'
+}

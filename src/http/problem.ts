@@ -1,0 +1,166 @@
+import type { ErrorRequestHandler } from 'express'
+import { OAuthError } from '../authorization/oauth_error.ts'
+import { DoorBusy, DoorUnavailable, ReleasesStopped } from '../broker/append.ts'
+import { BankRefused, BankUnavailable } from '../broker/bank_port.ts'
+import { AnswerTooLate } from '../broker/release.ts'
+import { Refusal, type RefusalReason } from '../consent/refusal.ts'
+import { databaseUnavailable } from '../storage/unavailable.ts'
+
+/** A problem document (RFC 9457). `code` is stable and for programs, `detail` for people. */
+export interface Problem {
+  readonly status: number
+  readonly code: string
+  readonly detail: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** A request that HTTP itself or the contract refuses. `detail` repeats nothing that was sent. */
+export class RequestError extends Error {
+  override readonly name = 'RequestError'
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429
+  readonly code: string
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    status: RequestError['status'],
+    code: string,
+    detail: string,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(detail)
+    this.status = status
+    this.code = code
+    this.headers = headers
+  }
+}
+
+/** The status of each refusal: permission is 403; a consent that is not there for the caller 404; an ended token 401. */
+const refusals: Readonly<Record<RefusalReason, number>> = {
+  class_denied: 403,
+  recipient_not_approved: 403,
+  recipient_suspended: 403,
+  purpose_denied: 403,
+  purpose_not_approved: 403,
+  cluster_not_approved: 403,
+  consent_unknown: 404,
+  consent_of_another_recipient: 403,
+  consent_declined: 403,
+  consent_not_active: 403,
+  consent_revoked: 403,
+  consent_expired: 403,
+  token_revoked: 401,
+  delivery_not_covered: 403,
+  account_not_covered: 403,
+  cluster_not_covered: 403,
+  time_not_covered: 403,
+}
+
+const bankRefusals: Readonly<Record<BankRefused['why'], number>> = {
+  cancelled: 403,
+  login_invalid: 403,
+  invalid_grant: 403,
+  invalid_token: 502,
+}
+
+/**
+ * What an error looks like from outside: the only place that knows the HTTP statuses of what the broker throws. An error that
+ * is not named here says nothing.
+ */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof RequestError || error instanceof OAuthError) {
+    const { status, code, message, headers } = error
+    return { status, code, detail: message, headers }
+  }
+  if (error instanceof Refusal)
+    return {
+      ...problem(refusals[error.reason], error.reason, error.message),
+      headers:
+        error.reason === 'token_revoked'
+          ? { 'WWW-Authenticate': 'DPoP error="invalid_token"' }
+          : {},
+    }
+  if (error instanceof DoorBusy) return retry(1, 'busy', 'the ledger is busy')
+  if (error instanceof ReleasesStopped)
+    return retry(5, 'releases_stopped', 'no data is released until the ledger is signed again')
+  if (error instanceof DoorUnavailable || databaseUnavailable(error))
+    return retry(5, 'unavailable', 'the ledger cannot be reached')
+  if (error instanceof AnswerTooLate)
+    return retry(1, 'answer_too_late', 'the answer was not ready in time and was dropped')
+  if (error instanceof BankUnavailable)
+    return problem(
+      error.why === 'timeout' ? 504 : 502,
+      `bank_${error.why}`,
+      'the bank did not answer as it should',
+    )
+  if (error instanceof BankRefused)
+    return problem(bankRefusals[error.why], `bank_refused_${error.why}`, 'the bank refused')
+  return unreadable(error) ?? problem(500, 'internal', 'something went wrong on our side')
+}
+
+/** Express and its body parsers throw errors of status 4xx; their messages may repeat what was sent. */
+function unreadable(error: unknown): Problem | undefined {
+  if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number')
+    return undefined
+  const { status } = error
+  if (status === 413) return problem(status, 'body_too_large', 'the body is too large')
+  if (status === 415) return problem(status, 'media_type', 'the media type is not accepted')
+  return status >= 400 && status < 500
+    ? problem(400, 'malformed', 'the request cannot be read')
+    : undefined
+}
+
+const problem = (status: number, code: string, detail: string): Problem => ({
+  status,
+  code,
+  detail,
+  headers: {},
+})
+
+const retry = (seconds: number, code: string, detail: string): Problem => ({
+  ...problem(503, code, detail),
+  headers: { 'Retry-After': String(seconds) },
+})
+
+const titles: Readonly<Record<number, string>> = {
+  400: 'Bad request',
+  401: 'Not authenticated',
+  403: 'Refused',
+  404: 'Not found',
+  405: 'Method not allowed',
+  409: 'Conflict',
+  413: 'Too large',
+  415: 'Media type not accepted',
+  429: 'Too many requests',
+  500: 'Internal error',
+  502: 'Bank error',
+  503: 'Not available now',
+  504: 'Bank did not answer',
+}
+
+/**
+ * Answers every error as a problem document. What was thrown stays in `res.locals.error` for the log. An answer that has
+ * begun is cut off: half of one must not look whole.
+ */
+export function problems(issuer: string): ErrorRequestHandler {
+  return (error, _req, res, _next) => {
+    res.locals['error'] = error
+    if (res.headersSent) {
+      res.destroy()
+      return
+    }
+    const { status, code, detail, headers } = problemOf(error)
+    res
+      .status(status)
+      .set({ 'Cache-Control': 'no-store', ...headers })
+      .type('application/problem+json')
+      .send(
+        JSON.stringify({
+          type: `${issuer}/problems/${code}`,
+          title: titles[status] ?? 'Error',
+          status,
+          detail,
+          code,
+        }),
+      )
+  }
+}

@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto'
+import { Router, type Request, type RequestHandler, type Response } from 'express'
+import type { Authorization } from '../authorization/authorization.ts'
+import { OAuthError } from '../authorization/oauth_error.ts'
+import type { Broker } from '../broker/broker.ts'
+import type { Asking } from '../broker/release.ts'
+import { authenticateResource, type Caller } from './authenticate.ts'
+import type { Contract } from './contract.ts'
+import { RequestError } from './problem.ts'
+
+/** What the routes of the JSON API are made of. */
+export interface Api {
+  readonly broker: Broker
+  readonly authorization: Authorization
+  readonly contract: Contract
+}
+
+/** A router to which a path has one spelling. */
+export const exactRouter = (): Router => Router({ caseSensitive: true, strict: true })
+
+const interaction_header = 'x-fapi-interaction-id'
+const uuid = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i
+
+/** Answers carry the interaction id that was sent, errors too, or a new one where none was, or no UUID. */
+export const interaction: RequestHandler = (req, res, next) => {
+  const sent = req.headers[interaction_header]
+  res.setHeader(
+    interaction_header,
+    typeof sent === 'string' && uuid.test(sent) ? sent : randomUUID(),
+  )
+  next()
+}
+
+/** Authenticates a call, and names the caller to the log. Throws `OAuthError` with a challenge. */
+export async function callerOf({ broker, authorization }: Api, req: Request): Promise<Caller> {
+  const caller = await authenticateResource(broker, authorization, req)
+  if (req.res !== undefined) req.res.locals['caller'] = caller
+  return caller
+}
+
+/** Who asks for data under a consent. Throws `OAuthError` for a token that opens none. */
+export function askingOf(
+  { bank, consentId, clientId, jti }: Caller,
+  res: Response,
+): Omit<Asking, 'delivery'> {
+  if (bank === undefined || consentId === undefined)
+    throw new OAuthError('insufficient_scope', 'the access token opens no consent', {
+      headers: { 'WWW-Authenticate': 'DPoP error="insufficient_scope"' },
+    })
+  const sent = String(res.getHeader(interaction_header))
+  return { bank, consentId, client: clientId, jti, interaction: sent.toLowerCase() }
+}
+
+export const noSuchResource = () => new RequestError(404, 'not_found', 'there is no such resource')
+
+/** For every method that a path has not. */
+export const notAllowed = (allow: string): RequestHandler => {
+  return () => {
+    throw new RequestError(405, 'method_not_allowed', `the methods are ${allow}`, { Allow: allow })
+  }
+}

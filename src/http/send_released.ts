@@ -1,0 +1,21 @@
+import type { Response } from 'express'
+import { AnswerTooLate, type Released } from '../broker/release.ts'
+
+/**
+ * Answers with what was released, byte for byte, and with the entry that records it. Whatever the connection has not taken by
+ * the deadline is dropped with it: a revocation's answer names the last instant at which anything can still arrive. Throws
+ * `AnswerTooLate` when that has passed already.
+ */
+export function sendReleased(res: Response, { body, n, hash, deadline }: Released): void {
+  const left_ms = deadline - performance.now()
+  if (left_ms <= 0) throw new AnswerTooLate('the answer was not ready within 2 s of its entry')
+  res.writeHead(200, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'countersign-entry': `${n} ${Buffer.from(hash).toString('base64')}`,
+  })
+  res.end(body)
+  const drop = setTimeout(() => res.destroy(), left_ms)
+  res.once('close', () => clearTimeout(drop))
+}

@@ -1,0 +1,128 @@
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { hashBytes } from '../merkle/hash.ts'
+import { decodeBundle, tilePath, tileWidth, type Bundle, type Tile } from '../merkle/tiles.ts'
+
+/**
+ * A ledger's files (c2sp.org/tlog-tiles), wherever they are: `checkpoint`, `tile/…`, `tile/entries/…`. They are not trusted;
+ * a file longer than `bytesMax`, or that does not come in time, is refused. Throws `SourceError`.
+ */
+export interface LedgerSource {
+  /** Where the files are, for people. */
+  readonly place: string
+  read(path: string, bytesMax: number): Promise<Uint8Array>
+}
+
+/** A file of the ledger could not be read. `absent` when there is none at that path. */
+export class SourceError extends Error {
+  override readonly name = 'SourceError'
+  readonly absent: boolean
+
+  constructor(path: string, why: string, { absent = false } = {}) {
+    super(`${path}: ${why}`)
+    this.absent = absent
+  }
+}
+
+export const limits = {
+  checkpoint_bytes_max: 65_536,
+  /** For entries of any length that a bundle can hold, so that one which is too long is read and found to be so. */
+  bundle_bytes_max: tileWidth * (2 + 65_535),
+  request_ms_max: 30_000,
+} as const
+
+/** The files under an http(s) URL or in a folder. The token goes along with requests for entries alone: all else is public. */
+export function openSource(
+  place: string,
+  { token }: { token?: string | undefined } = {},
+): LedgerSource {
+  return /^https?:\/\//.test(place) ? webSource(place, token) : folderSource(place)
+}
+
+function folderSource(folder: string): LedgerSource {
+  return {
+    place: folder,
+    async read(path, bytesMax) {
+      const file = join(folder, path)
+      const found = await stat(file).catch(() => undefined)
+      if (found?.isFile() !== true)
+        throw new SourceError(path, 'there is no such file', { absent: true })
+      if (found.size > bytesMax) throw new SourceError(path, `longer than ${bytesMax} bytes`)
+      return readFile(file)
+    },
+  }
+}
+
+function webSource(url: string, token: string | undefined): LedgerSource {
+  const prefix = url.endsWith('/') ? url : `${url}/`
+  return {
+    place: url,
+    async read(path, bytesMax) {
+      const secret = path.startsWith('tile/entries/') && token !== undefined
+      try {
+        const response = await fetch(new URL(path, prefix), {
+          headers: secret ? { authorization: `Bearer ${token}` } : {},
+          redirect: 'error',
+          signal: AbortSignal.timeout(limits.request_ms_max),
+        })
+        if (response.ok) return await readBody(path, response, bytesMax)
+        await response.body?.cancel()
+        throw new SourceError(path, answered(response.status), { absent: response.status === 404 })
+      } catch (error) {
+        if (error instanceof SourceError) throw error
+        throw new SourceError(path, reasonOf(error))
+      }
+    },
+  }
+}
+
+async function readBody(path: string, response: Response, bytesMax: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  let length = 0
+  for await (const part of response.body ?? []) {
+    length += part.length
+    if (length > bytesMax) throw new SourceError(path, `longer than ${bytesMax} bytes`)
+    parts.push(part)
+  }
+  return Buffer.concat(parts)
+}
+
+function answered(status: number): string {
+  if (status === 404) return 'there is no such file'
+  return status === 401 || status === 403
+    ? `the server wants another token (${status})`
+    : `the server answered ${status}`
+}
+
+function reasonOf(error: unknown): string {
+  const { cause, message } = error instanceof Error ? error : new Error(String(error))
+  return cause instanceof Error ? cause.message : message
+}
+
+/** The hashes of a tile, end to end. Where a partial tile is gone, the full one that took its place is read instead. */
+export async function readHashes(source: LedgerSource, tile: Tile): Promise<Uint8Array> {
+  const { found, width } = await readFullest(source, tile, tileWidth * hashBytes)
+  if (found.length !== width * hashBytes)
+    throw new SourceError(tilePath(tile), `not ${width} hashes long`)
+  return found.subarray(0, tile.width * hashBytes)
+}
+
+/** The entries of a bundle, read as `readHashes` reads. Throws `MerkleError` for what is no bundle. */
+export async function readEntries(source: LedgerSource, bundle: Bundle): Promise<Uint8Array[]> {
+  const { found, width } = await readFullest(source, bundle, limits.bundle_bytes_max)
+  return decodeBundle(found, width).slice(0, bundle.width)
+}
+
+async function readFullest(source: LedgerSource, tile: Tile | Bundle, bytesMax: number) {
+  try {
+    return { found: await source.read(tilePath(tile), bytesMax), width: tile.width }
+  } catch (error) {
+    const partial = tile.width < tileWidth
+    if (!partial || !(error instanceof SourceError) || !error.absent) throw error
+    const full = { ...tile, width: tileWidth }
+    const found = await source.read(tilePath(full), bytesMax).catch(() => {
+      throw error
+    })
+    return { found, width: tileWidth }
+  }
+}

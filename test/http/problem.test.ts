@@ -1,0 +1,132 @@
+import { describe, expect, it } from '@jest/globals'
+import express, { type Express } from 'express'
+import supertest from 'supertest'
+import { OAuthError } from '../../src/authorization/oauth_error.ts'
+import { DoorBusy, DoorUnavailable, ReleasesStopped } from '../../src/broker/append.ts'
+import { BankRefused, BankUnavailable } from '../../src/broker/bank_port.ts'
+import { AnswerTooLate } from '../../src/broker/release.ts'
+import { Refusal, refusalReasons } from '../../src/consent/refusal.ts'
+import { problems, RequestError } from '../../src/http/problem.ts'
+import { openDatabase } from '../../src/storage/database.ts'
+
+function failing(error: unknown): Express {
+  const app = express()
+  app.get('/', () => {
+    throw error
+  })
+  app.post('/', express.json({ limit: 100 }), (_req, res) => {
+    res.end()
+  })
+  app.get('/half', (_req, res) => {
+    res.write('half of ')
+    throw error
+  })
+  app.use(problems('https://broker.example'))
+  return app
+}
+
+describe('a problem document', () => {
+  it.each([
+    [new Refusal('consent_revoked'), 403, 'consent_revoked', 'consent revoked'],
+    [new Refusal('consent_unknown'), 404, 'consent_unknown', 'consent unknown'],
+    [new Refusal('token_revoked'), 401, 'token_revoked', 'token revoked'],
+    [new OAuthError('insufficient_scope', 'no'), 403, 'insufficient_scope', 'no'],
+    [new RequestError(409, 'ended', 'it has ended'), 409, 'ended', 'it has ended'],
+    [new DoorBusy('queue of first-bank'), 503, 'busy', 'the ledger is busy'],
+    [new DoorUnavailable('db-7 is down'), 503, 'unavailable', 'the ledger cannot be reached'],
+    [
+      new ReleasesStopped('why'),
+      503,
+      'releases_stopped',
+      'no data is released until the ledger is signed again',
+    ],
+    [
+      new AnswerTooLate('x'),
+      503,
+      'answer_too_late',
+      'the answer was not ready in time and was dropped',
+    ],
+    [new BankUnavailable('timeout'), 504, 'bank_timeout', 'the bank did not answer as it should'],
+    [
+      new BankUnavailable('bad_answer', 'secret'),
+      502,
+      'bank_bad_answer',
+      'the bank did not answer as it should',
+    ],
+    [new BankRefused('invalid_token'), 502, 'bank_refused_invalid_token', 'the bank refused'],
+    [
+      new Error('at /srv/broker.ts: password=1'),
+      500,
+      'internal',
+      'something went wrong on our side',
+    ],
+    ['a string', 500, 'internal', 'something went wrong on our side'],
+  ])('for %s', async (error, status, code, detail) => {
+    const { body, headers } = await supertest(failing(error)).get('/').expect(status)
+    expect(headers['content-type']).toBe('application/problem+json; charset=utf-8')
+    expect(headers['cache-control']).toBe('no-store')
+    expect(body).toEqual({
+      type: `https://broker.example/problems/${code}`,
+      title: expect.any(String),
+      status,
+      detail,
+      code,
+    })
+  })
+
+  it('has a status for every refusal', async () => {
+    for (const reason of refusalReasons) {
+      const { status } = await supertest(failing(new Refusal(reason))).get('/')
+      expect([401, 403, 404]).toContain(status)
+    }
+  })
+
+  it('says when to come back while something is not available', async () => {
+    const { headers } = await supertest(failing(new DoorBusy('x'))).get('/')
+    expect(headers['retry-after']).toBe('1')
+  })
+
+  it.each([
+    ['{"a":', 400, 'malformed'],
+    [JSON.stringify({ a: 'x'.repeat(100) }), 413, 'body_too_large'],
+  ])('repeats nothing of a body that cannot be read', async (text, status, code) => {
+    const { body } = await supertest(failing(0)).post('/').type('json').send(text).expect(status)
+    expect(body).toMatchObject({ status, code })
+    expect(JSON.stringify(body)).not.toMatch(/xxx|JSON|position/)
+  })
+
+  it('for a path that is not well-formed', async () => {
+    const app = express()
+    app.get('/:id', (_req, res) => {
+      res.end()
+    })
+    app.use(problems('https://broker.example'))
+    const { body } = await supertest(app).get('/%E0%A4%A').expect(400)
+    expect(body.code).toBe('malformed')
+  })
+
+  it('never follows the beginning of another answer: that is cut off', async () => {
+    await expect(supertest(failing(new Error('x'))).get('/half')).rejects.toThrow()
+  })
+
+  it('for a database that cannot be reached is 503', async () => {
+    const { knex } = openDatabase('postgres://nobody@127.0.0.1:1/nothing')
+    const error: unknown = await knex.raw('select 1').catch((caught: unknown) => caught)
+    await knex.destroy()
+    await supertest(failing(error)).get('/').expect(503)
+  })
+
+  it.each(['57P01', '57014', '08006', '53100', '53300'])(
+    'for a database that answers %s is 503',
+    async (code) => {
+      const error = Object.assign(new Error('terminating connection'), { code })
+      await supertest(failing(error)).get('/').expect(503)
+    },
+  )
+
+  it.each(['23505', '42P01', 'CS001'])('for a fault of ours (%s) is 500', async (code) => {
+    await supertest(failing(Object.assign(new Error('x'), { code })))
+      .get('/')
+      .expect(500)
+  })
+})

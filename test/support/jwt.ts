@@ -1,0 +1,69 @@
+import {
+  constants,
+  createHash,
+  generateKeyPairSync,
+  sign,
+  type JsonWebKey,
+  type KeyObject,
+} from 'node:crypto'
+
+export type Alg = 'ES256' | 'PS256' | 'EdDSA' | 'RS256' | 'none'
+
+/** What a JWT says beside what it says by default; a member set to undefined is left out. */
+export interface JwtParts {
+  readonly header?: Readonly<Record<string, unknown>>
+  readonly claims?: Readonly<Record<string, unknown>>
+}
+
+/** Signs whatever it is given, right or wrong, with OpenSSL and nothing of ours. */
+export interface Signer {
+  readonly alg: Alg
+  readonly publicJwk: JsonWebKey
+  readonly privateJwk: JsonWebKey
+  sign(parts: Required<JwtParts>): string
+}
+
+const pairs: Record<Alg, () => { publicKey: KeyObject; privateKey: KeyObject }> = {
+  ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  PS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  EdDSA: () => generateKeyPairSync('ed25519'),
+  RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  none: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+}
+
+export function newSigner(alg: Alg, pair = pairs[alg]()): Signer {
+  const { publicKey, privateKey } = pair
+  return {
+    alg,
+    publicJwk: publicKey.export({ format: 'jwk' }),
+    privateJwk: privateKey.export({ format: 'jwk' }),
+    sign({ header, claims }) {
+      const input = `${encode(header)}.${encode(claims)}`
+      return `${input}.${signature(alg, Buffer.from(input), privateKey).toString('base64url')}`
+    },
+  }
+}
+
+function signature(alg: Alg, input: Buffer, key: KeyObject): Buffer {
+  switch (alg) {
+    case 'ES256':
+      return sign('sha256', input, { key, dsaEncoding: 'ieee-p1363' })
+    case 'PS256':
+      return sign('sha256', input, {
+        key,
+        padding: constants.RSA_PKCS1_PSS_PADDING,
+        saltLength: 32,
+      })
+    case 'EdDSA':
+      return sign(null, input, key)
+    case 'RS256':
+      return sign('sha256', input, key)
+    case 'none':
+      return Buffer.alloc(0)
+  }
+}
+
+const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+export const sha256 = (text: string): string =>
+  createHash('sha256').update(text).digest('base64url')

@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto'
+import express, { type Express } from 'express'
+import { approveRecipient } from '../../src/broker/approve_recipient.ts'
+import type { Broker } from '../../src/broker/broker.ts'
+import type { RequestedTerms } from '../../src/consent/terms.ts'
+import { pageRoutes } from '../../src/http/page_routes.ts'
+import { insertClient } from '../../src/storage/clients.ts'
+import { insertRequested } from '../../src/storage/consents.ts'
+import { inBank } from '../../src/storage/database.ts'
+import { random128, random256, routed } from '../../src/storage/ids.ts'
+import { insertPushedRequest, requestUriOf } from '../../src/storage/pushed_requests.ts'
+import { testDatabase } from './database.ts'
+import { fakeBanks, type FakeBanks } from './fake_banks.ts'
+import { openPageBrowser, type PageBrowser, type Visit } from './page_browser.ts'
+import { testBank, testBroker } from './test_broker.ts'
+
+export const bank = 'first-bank'
+export const recipient = 'messenger'
+export const redirectUri = 'https://recipient.example/callback?page=1'
+
+/** Every page over a real broker and database, with banks that the test plays and a clock that it moves. */
+export interface PageApp {
+  readonly app: Express
+  readonly broker: Broker
+  readonly banks: FakeBanks
+  /** Sets the clock ahead of the real one, ms. */
+  clock: { ahead_ms: number }
+  browser(): PageBrowser
+  /** A request pushed by the recipient, and the address that a browser opens it at. */
+  push(change?: Partial<RequestedTerms> & { profile?: string; expires?: number }): Promise<Pushed>
+  /** Rows of a bank's tables. */
+  rows(sql: string): Promise<Record<string, unknown>[]>
+  close(): Promise<void>
+}
+
+export interface Pushed {
+  readonly consentId: string
+  readonly requestUri: string
+  readonly address: string
+}
+
+export async function pageApp({
+  issuer = 'https://broker.example',
+  loginUrl,
+}: { issuer?: string; loginUrl?: string } = {}): Promise<PageApp> {
+  const database = await testDatabase()
+  const banks = fakeBanks(loginUrl)
+  const signing = testBank(bank)
+  const inner = await testBroker(database.serviceUrl, {
+    banks: [signing, testBank('other-bank')],
+    bankPort: banks,
+  })
+  const clock = { ahead_ms: 0 }
+  const broker: Broker = { ...inner, issuer, now: () => Date.now() + clock.ahead_ms }
+  for (const id of [recipient, 'unapproved'])
+    await insertClient(broker.db, {
+      ...{ id, kind: 'recipient', class: 'messaging_platform' },
+      legalName: 'Harbor Messaging, Inc.',
+      lei: '7H6GLXDRUGQFU57RNE97',
+      website: 'https://recipient.example',
+      contacts: ['privacy@recipient.example'],
+      jwks: { keys: [] },
+      redirectUris: [redirectUri],
+      scopes: [],
+    })
+  await approveRecipient(broker, {
+    bank,
+    jws: signing.approve({
+      ...{ recipient, class: 'messaging_platform' },
+      purposes: ['https://w3id.org/dpv#RequestedServiceProvision'],
+      clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
+    }),
+  })
+  const app = express().use(pageRoutes(broker))
+  return {
+    ...{ app, broker, banks, clock },
+    browser: () => openPageBrowser(app, issuer),
+    push: (change = {}) => push(broker, change),
+    rows: (sql) =>
+      inBank(inner.db, bank, async (tx) => {
+        const found = await tx.raw<{ rows: Record<string, unknown>[] }>(sql)
+        return found.rows
+      }),
+    async close() {
+      await inner.close()
+      await database.drop()
+    },
+  }
+}
+
+async function push(
+  broker: Broker,
+  { profile, expires, ...change }: Parameters<PageApp['push']>[0] & object,
+): Promise<Pushed> {
+  const requested: RequestedTerms = {
+    ...{ recipient, bank, purpose: 'https://w3id.org/dpv#RequestedServiceProvision' },
+    clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
+    ...{ lookback_days: 90, one_time: false, duration_days: 90, delivery: 'in_thread' },
+    ...change,
+  }
+  const handle = routed(bank, random256())
+  const consentId = routed(bank, random128())
+  await inBank(broker.db, bank, async (tx) => {
+    await insertRequested(tx, { id: consentId, requested })
+    await insertPushedRequest(tx, broker.vault, {
+      handle,
+      pushed: {
+        ...{ bank, clientId: requested.recipient, consentId, redirectUri, state: 'its state' },
+        ...{ scope: '', codeChallenge: 'c'.repeat(43) },
+        profile: {
+          page_id: '1001',
+          psid: randomBytes(6).toString('hex'),
+          display_name: profile ?? 'Ana Ortiz',
+        },
+        expires: expires ?? broker.now() + 300_000,
+      },
+    })
+  })
+  const requestUri = requestUriOf(handle)
+  const query = new URLSearchParams({ client_id: requested.recipient, request_uri: requestUri })
+  return { consentId, requestUri, address: `/oauth/authorize?${query}` }
+}
+
+/** The address at which a bank sends the browser back after a login that `sent` began. */
+export function backFrom(sent: Visit, answer: Record<string, string>): string {
+  const at = new URL(sent.location).searchParams
+  const query = new URLSearchParams({ state: at.get('state') ?? '', ...answer })
+  return `/banks/${at.get('bank')}/callback?${query}`
+}
+
+/** A browser that has come as far as the disclosure, and the page it shows. */
+export async function disclosed(
+  app: PageApp,
+  { pushed, customer = 'customer' }: { pushed: Pushed; customer?: string },
+): Promise<{ browser: PageBrowser; page: Visit }> {
+  const browser = app.browser()
+  const sent = await browser.press(await browser.get(pushed.address), 'continue')
+  await browser.get(backFrom(sent, { code: customer }))
+  return { browser, page: await browser.get('/oauth/authorize/disclosure') }
+}
