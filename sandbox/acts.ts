@@ -25,7 +25,11 @@ export function wishOf(
 }
 
 /** The customer reads the recipient's request, logs in at the bank, and picks accounts there; ends at the disclosure. */
-export async function walkToDisclosure(customer: Customer, asked: Asked, username: string): Promise<Page> {
+export async function walkToDisclosure(
+  customer: Customer,
+  asked: Asked,
+  username: string,
+): Promise<Page> {
   const atBank = await customer.press(await customer.visit(asked.url), 'continue')
   return pickAccounts(customer, await logIn(customer, atBank, username))
 }
@@ -57,15 +61,23 @@ export async function link(
 }
 
 /** The recipient's every read of a consent: accounts, each account, and the pages of its transactions. */
-export async function readEverything(recipient: Recipient, { accessToken }: Linked): Promise<number> {
-  const list = await okJson<{ accounts: { accountId: string }[] }>(await recipient.call(accessToken, '/fdx/v6/accounts'))
+export async function readEverything(
+  recipient: Recipient,
+  { accessToken }: Linked,
+): Promise<number> {
+  const list = await okJson<{ accounts: { accountId: string }[] }>(
+    await recipient.call(accessToken, '/fdx/v6/accounts'),
+  )
   let answers = 1
   for (const { accountId } of list.accounts) {
     const path = `/fdx/v6/accounts/${accountId}`
     await okJson(await recipient.call(accessToken, path))
     let pageKey: string | undefined
     do {
-      const query = new URLSearchParams({ limit: '50', ...(pageKey === undefined ? {} : { pageKey }) })
+      const query = new URLSearchParams({
+        limit: '50',
+        ...(pageKey === undefined ? {} : { pageKey }),
+      })
       const page = await okJson<{ page?: { nextPageKey?: string } }>(
         await recipient.call(accessToken, `${path}/transactions?${query}`),
       )
@@ -97,7 +109,7 @@ export async function refusedWith(attempt: Promise<unknown>): Promise<string> {
 
 /** The status and reason with which a call was refused. */
 export async function refusedCall(response: Response): Promise<string> {
-  const problem = (await response.json()) as { reason?: string; title?: string; error?: string }
+  const problem = (await response.json()) as { code?: string; error?: string }
   if (response.ok) throw new Error('the broker did not refuse')
-  return `${response.status} ${problem.reason ?? problem.error ?? problem.title ?? ''}`
+  return `${response.status} ${problem.code ?? problem.error ?? ''}`
 }

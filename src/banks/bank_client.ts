@@ -61,13 +61,13 @@ export function openBankClients({
     const { authentication, dpop } = await keys
     const clientId = bank.clientId ?? client.clientId
     const insecure = bank.issuer.startsWith('http:') ? [allowInsecureRequests] : []
-    const found = await discovery(new URL(bank.issuer), clientId, undefined, authentication, {
+    const read = await discovery(new URL(bank.issuer), clientId, undefined, authentication, {
       [customFetch]: fetch,
       execute: insecure,
     }).catch((error: unknown) => {
       throw bankError(error, 'request')
     })
-    const metadata = found.serverMetadata()
+    const metadata = read.serverMetadata()
     const mutualTls = needsMutualTls(metadata)
     if (!metadata.supportsPKCE() || metadata.pushed_authorization_request_endpoint === undefined)
       throw new BankUnavailable('bad_answer', `${bank.id} offers no pushed requests with PKCE S256`)
@@ -89,13 +89,13 @@ export function openBankClients({
     if (held !== undefined && now() - held.at < metadata_ms_max) return held.client
     const entry = banks.get(bank.id)
     if (entry === undefined) throw new Error(`${bank.id} is not in the bank directory`)
-    const client = discover(entry).catch((error: unknown) => {
+    const discovered = discover(entry).catch((error: unknown) => {
       if (held !== undefined) return held.client
       found.delete(bank.id)
       throw error
     })
-    found.set(bank.id, { at: now(), client })
-    return client
+    found.set(bank.id, { at: now(), client: discovered })
+    return discovered
   }
 }
 

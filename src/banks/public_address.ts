@@ -57,8 +57,8 @@ function blockList(subnets: readonly string[]): BlockList {
  */
 export function publicLookup(resolve: Resolve): LookupFunction {
   return (host, options, answer) => {
-    resolvePublic(resolve, host).then(
-      (addresses) => {
+    void resolvePublic(resolve, host).then(
+      (addresses): void => {
         const [first] = addresses
         if (options.all === true) answer(null, [...addresses])
         else answer(null, first.address, first.family)

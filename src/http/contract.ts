@@ -19,15 +19,12 @@ export interface InputError {
   readonly detail: string
 }
 
-/** A request that openapi.yaml does not allow: 400, or 404 for a path that nothing of ours can have. */
+/** A request that openapi.yaml does not allow: 400 with what is wrong, or 404 for a path that nothing of ours can have. */
 export class ContractError extends RequestError {
-  readonly errors: readonly InputError[]
-
   constructor(errors: readonly InputError[]) {
-    const nowhere = errors.some((error) => error.in === 'path')
-    if (nowhere) super(404, 'not_found', 'there is no such resource')
-    else super(400, 'invalid_request', 'the request does not keep to the contract')
-    this.errors = nowhere ? [] : errors
+    if (errors.some((error) => error.in === 'path'))
+      super(404, 'not_found', 'there is no such resource')
+    else super(400, 'invalid_request', 'the request does not keep to the contract', {}, errors)
   }
 }
 
@@ -89,6 +86,7 @@ const methods = ['get', 'put', 'post', 'delete']
 export function openValidators(document: OpenApi): Ajv2020 {
   const ajv = new Ajv2020({ allErrors: true })
   addFormats.default(ajv, ['date', 'date-time', 'uri', 'uuid'])
+  ajv.addVocabulary(['example']) // OpenAPI's own
   return ajv.addSchema(document, root)
 }
 

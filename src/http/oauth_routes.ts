@@ -15,7 +15,8 @@ import { pushRequest } from '../authorization/par.ts'
 import { issueToken } from '../authorization/token.ts'
 import type { Broker } from '../broker/broker.ts'
 import { authenticateResource, urlOf } from './authenticate.ts'
-import { problemOf, RequestError } from './problem.ts'
+import { problemOf } from './problem.ts'
+import { exactRouter, notAllowed } from './resource.ts'
 
 const form_type = 'application/x-www-form-urlencoded'
 const body_bytes_max = '64kb'
@@ -23,7 +24,7 @@ const public_seconds = 300
 
 /** The endpoints of the authorization server that no browser visits. Their errors are OAuth's (RFC 6749 §5.2). */
 export function oauthRoutes(broker: Broker, authorization: Authorization): Router {
-  const router = express.Router()
+  const router = exactRouter()
   const body = express.text({ type: form_type, limit: body_bytes_max })
   const published = (value: object): RequestHandler => {
     return (_req, res) => {
@@ -34,17 +35,19 @@ export function oauthRoutes(broker: Broker, authorization: Authorization): Route
     answerTo: (b: Broker, a: Authorization, request: EndpointRequest) => Promise<Answer>,
   ): RequestHandler => {
     return async (req, res) => {
-      const {
-        status,
-        headers,
-        body: answer,
-      } = await answerTo(broker, authorization, {
+      const request = {
         form: formOf(req),
         proof: req.get('DPoP'),
         url: urlOf(authorization, req),
-      })
-      res.status(status).set(headers).json(answer)
+      }
+      const answer = await answerTo(broker, authorization, request)
+      res.status(answer.status).set(answer.headers).json(answer.body)
     }
+  }
+  const callerOf = async (req: Request, res: Response) => {
+    const caller = await authenticateResource(broker, authorization, req)
+    res.locals['caller'] = caller
+    return caller
   }
 
   router
@@ -58,11 +61,11 @@ export function oauthRoutes(broker: Broker, authorization: Authorization): Route
     .route(`${paths.grants}/:id`)
     .all(noStore)
     .get(async (req, res) => {
-      const caller = await authenticateResource(broker, authorization, req)
+      const caller = await callerOf(req, res)
       res.json(await queryGrant(broker, authorization, { caller, id: req.params.id }))
     })
     .delete(async (req, res) => {
-      const caller = await authenticateResource(broker, authorization, req)
+      const caller = await callerOf(req, res)
       await revokeGrant(broker, { caller, id: req.params.id })
       res.status(204).end()
     })
@@ -80,12 +83,6 @@ function formOf(req: Request): EndpointRequest['form'] {
 const noStore: RequestHandler = (_req, res, next) => {
   res.set('Cache-Control', 'no-store')
   next()
-}
-
-const notAllowed = (allow: string): RequestHandler => {
-  return () => {
-    throw new RequestError(405, 'method_not_allowed', `the methods are ${allow}`, { Allow: allow })
-  }
 }
 
 const oauthErrors: ErrorRequestHandler = (error, _req, res: Response, _next) => {

@@ -12,6 +12,8 @@ export interface Problem {
   readonly code: string
   readonly detail: string
   readonly headers: Readonly<Record<string, string>>
+  /** What is wrong with which part of the request, where the contract can say so. */
+  readonly errors?: readonly object[]
 }
 
 /** A request that HTTP itself or the contract refuses. `detail` repeats nothing that was sent. */
@@ -20,17 +22,20 @@ export class RequestError extends Error {
   readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429
   readonly code: string
   readonly headers: Readonly<Record<string, string>>
+  readonly errors: readonly object[] | undefined
 
   constructor(
     status: RequestError['status'],
     code: string,
     detail: string,
     headers: Readonly<Record<string, string>> = {},
+    errors?: readonly object[],
   ) {
     super(detail)
     this.status = status
     this.code = code
     this.headers = headers
+    this.errors = errors
   }
 }
 
@@ -69,7 +74,8 @@ const bankRefusals: Readonly<Record<BankRefused['why'], number>> = {
 export function problemOf(error: unknown): Problem {
   if (error instanceof RequestError || error instanceof OAuthError) {
     const { status, code, message, headers } = error
-    return { status, code, detail: message, headers }
+    const errors = error instanceof RequestError ? error.errors : undefined
+    return { status, code, detail: message, headers, ...(errors && { errors }) }
   }
   if (error instanceof Refusal)
     return {
@@ -148,7 +154,7 @@ export function problems(issuer: string): ErrorRequestHandler {
       res.destroy()
       return
     }
-    const { status, code, detail, headers } = problemOf(error)
+    const { status, code, detail, headers, errors } = problemOf(error)
     res
       .status(status)
       .set({ 'Cache-Control': 'no-store', ...headers })
@@ -160,6 +166,7 @@ export function problems(issuer: string): ErrorRequestHandler {
           status,
           detail,
           code,
+          ...(errors && { errors }),
         }),
       )
   }

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import { createServer as createNetServer, type Socket } from 'node:net'
+import { finished } from 'node:stream/promises'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { openGateway, type Gateway, type GatewayOptions } from '../../src/banks/egress.ts'
 import { EgressRefused } from '../../src/banks/egress_refused.ts'
@@ -31,9 +32,11 @@ function gatewayTo(hosts: readonly string[], options: Partial<GatewayOptions> = 
   return gateway
 }
 
+type Answer = (...args: Parameters<RequestListener>) => unknown
+
 /** A host that answers so, and a gateway that may reach it. */
-async function host(answer: RequestListener, options: Partial<GatewayOptions> = {}) {
-  const server = createServer(answer)
+async function host(answer: Answer, options: Partial<GatewayOptions> = {}) {
+  const server = createServer((req, res) => void answer(req, res))
   const port = await serve(server)
   const gateway = gatewayTo([`127.0.0.1:${port}`], options)
   const url = `http://127.0.0.1:${port}/`
@@ -42,8 +45,9 @@ async function host(answer: RequestListener, options: Partial<GatewayOptions> = 
   return { server, gateway, url, ask }
 }
 
-const refusalOf = (asked: Promise<unknown>) =>
-  asked.then(
+/** Why the gateway did not let this out, or what became of it. */
+const ask = (gateway: Gateway, url: string) =>
+  gateway.request({ method: 'GET', url, headers: {} }).then(
     () => 'let through',
     (error: unknown) => (error instanceof EgressRefused ? error.refused : String(error)),
   )
@@ -51,9 +55,6 @@ const refusalOf = (asked: Promise<unknown>) =>
 const unavailable = (why: BankUnavailable['why']) => ({ name: 'BankUnavailable', why })
 
 describe('what the gateway lets out', () => {
-  const ask = (gateway: Gateway, url: string) =>
-    refusalOf(gateway.request({ method: 'GET', url, headers: {} }))
-
   it('is only what goes to a listed host and port, without credentials in the URL', async () => {
     const gateway = gatewayTo(['bank.example:443', '127.0.0.1:9'])
     expect(await ask(gateway, 'https://other.example/')).toBe('host_not_allowed')
@@ -125,7 +126,7 @@ describe('an answer', () => {
   it('comes back whole: status, headers, body', async () => {
     const { gateway, url } = await host(async (req, res) => {
       const body = await req.toArray()
-      res.writeHead(201, { 'x-seen': `${req.method} ${req.headers['x-sent']}` })
+      res.writeHead(201, { 'x-seen': `${req.method} ${String(req.headers['x-sent'])}` })
       res.end(Buffer.concat(body).toString().toUpperCase())
     })
     const answer = await gateway.request({
@@ -167,17 +168,22 @@ describe('an answer', () => {
   })
 
   it('without an end is cut off at the limit', async () => {
-    let cut: () => void = () => undefined
-    const ended = new Promise<void>((resolve) => (cut = resolve))
+    const outcomes: Promise<string>[] = []
     const { ask } = await host((_, res) => {
+      outcomes.push(
+        finished(res).then(
+          () => 'sent',
+          () => 'cut off',
+        ),
+      )
       const more = () => {
         while (res.write('x'.repeat(100)));
       }
-      res.on('drain', more).on('close', cut)
+      res.on('drain', more)
       more()
     })
     await expect(ask()).rejects.toMatchObject(unavailable('too_large'))
-    await ended
+    expect(await Promise.all(outcomes)).toEqual(['cut off'])
   })
 
   it('that is compressed is refused, since its size was not counted', async () => {
@@ -188,7 +194,7 @@ describe('an answer', () => {
   })
 
   it.each(['no headers', 'no body'])('that never comes is given up: %s', async (missing) => {
-    const answer: RequestListener = (_, res) => {
+    const answer: Answer = (_, res) => {
       if (missing === 'no body') res.writeHead(200).write('x')
     }
     const idle = await host(answer, { idle_ms: 20 })
@@ -276,16 +282,18 @@ describe('connections', () => {
   })
 })
 
-describe('TLS', () => {
-  const tlsHost = async (options: ServerOptions) => {
-    const server = createTlsServer({ ...certificate, ...options }, (_, res) => void res.end('x'))
-    const port = await serve(server)
-    return (tls?: GatewayOptions['tls']) => {
-      const gateway = gatewayTo([`127.0.0.1:${port}`], tls ? { tls } : {})
-      const url = `https://127.0.0.1:${port}/`
-      return gateway.request({ method: 'GET', url, headers: {} })
-    }
+/** A host with TLS, and how to ask it through a gateway with these credentials. */
+async function tlsHost(options: ServerOptions) {
+  const server = createTlsServer({ ...certificate, ...options }, (_, res) => void res.end('x'))
+  const port = await serve(server)
+  return (tls?: GatewayOptions['tls']) => {
+    const gateway = gatewayTo([`127.0.0.1:${port}`], tls ? { tls } : {})
+    const url = `https://127.0.0.1:${port}/`
+    return gateway.request({ method: 'GET', url, headers: {} })
   }
+}
+
+describe('TLS', () => {
   const { cert: ca } = certificate
 
   it('is with hosts whose certificate can be traced to an authority that we trust', async () => {

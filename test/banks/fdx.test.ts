@@ -40,6 +40,9 @@ const askAccounts = () => fdx.accounts(small.bank, access)
 const answerWith = (answer: (res: ServerResponse, heard: Heard) => void) =>
   small.bend(accounts_path, (heard, res) => answer(res, heard))
 
+const sent = (res: ServerResponse, type: string | undefined, body: string) =>
+  res.writeHead(200, type === undefined ? {} : { 'content-type': type }).end(body)
+
 describe('the accounts of a bank', () => {
   it('come as the bank describes them', async () => {
     answerWith((res) => json(res, 200, { page: { totalElements: 2 }, accounts }))
@@ -75,8 +78,6 @@ describe('the accounts of a bank', () => {
     },
   )
 
-  const sent = (res: ServerResponse, type: string | undefined, body: string, status = 200) =>
-    res.writeHead(status, type === undefined ? {} : { 'content-type': type }).end(body)
   const good = JSON.stringify({ accounts })
   it.each([
     ['a page', (res) => sent(res, 'text/html', good), 'bad_answer'],
@@ -158,17 +159,17 @@ describe('the transactions of an account', () => {
   })
 })
 
-describe('a DPoP proof', () => {
-  const open = ({ headers }: Heard) =>
-    jwtVerify(String(headers['dpop']), EmbeddedJWK, { typ: 'dpop+jwt', maxTokenAge: 60 })
+const openProof = ({ headers }: Heard) =>
+  jwtVerify(String(headers['dpop']), EmbeddedJWK, { typ: 'dpop+jwt', maxTokenAge: 60 })
 
+describe('a DPoP proof', () => {
   it.each(['ES256', 'EdDSA'] as const)('binds our key to each request, with %s', async (alg) => {
     const key = await newKey(alg)
     const own = openFdx({ gateway, prove: dpopProver(key, Date.now) })
     answerWith((res) => json(res, 200, { accounts }))
     await own.accounts(small.bank, access)
     await own.accounts(small.bank, access)
-    const [first, second] = await Promise.all(small.heardAt(accounts_path).map(open))
+    const [first, second] = await Promise.all(small.heardAt(accounts_path).map(openProof))
     const { d: _, ...publicKey } = key
     expect(first?.protectedHeader).toMatchObject({ alg, jwk: publicKey })
     expect(first?.protectedHeader.jwk).not.toHaveProperty('d')
@@ -184,7 +185,7 @@ describe('a DPoP proof', () => {
   it('carries the nonce that the bank wants, asked for once and then kept', async () => {
     let nonce = 'n-1'
     small.bend(accounts_path, async (heard, res) => {
-      const { payload } = await open(heard)
+      const { payload } = await openProof(heard)
       res.setHeader('dpop-nonce', nonce)
       if (payload['nonce'] === nonce) return json(res, 200, { accounts })
       res.setHeader('www-authenticate', 'DPoP error="use_dpop_nonce"')

@@ -1,13 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import {
-  decodeJwt,
-  decodeProtectedHeader,
-  exportJWK,
-  generateKeyPair,
-  type JWK,
-  type JWTPayload,
-} from 'jose'
+import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair, type JWK } from 'jose'
 import { openGateway, type Gateway } from '../../src/banks/egress.ts'
 import { openBankPort } from '../../src/banks/port.ts'
 import type { BankPort, LoginRequest } from '../../src/broker/bank_port.ts'
@@ -19,7 +12,7 @@ async function newKey(alg: 'ES256' | 'EdDSA'): Promise<JWK> {
 }
 const jwk = await newKey('ES256')
 const dpopJwk = await newKey('EdDSA')
-const { d: _, ...publicJwk } = jwk
+const { d: _secret, ...publicJwk } = jwk
 const redirectUriOf = (id: string) => `https://broker.example/banks/${id}/callback`
 
 let small: SmallBank
@@ -271,7 +264,7 @@ describe('a login that ends', () => {
   })
 
   it.each([
-    ['another nonce', { nonce: 'x' } as JWTPayload],
+    ['another nonce', { nonce: 'x' }],
     ['no nonce', { nonce: undefined }],
     ['another audience', { aud: 'x' }],
     ['another issuer', { iss: 'x' }],

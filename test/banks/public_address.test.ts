@@ -65,16 +65,16 @@ describe('an address', () => {
   })
 })
 
-describe('the look-up of a socket', () => {
-  const lookUp = (answers: readonly string[], all: boolean) =>
-    new Promise<unknown>((resolve, reject) => {
-      const found = answers.map((address) => ({ address, family: 4 }))
-      publicLookup(() => Promise.resolve(found))('bank.test', { all }, (error, address, family) => {
-        if (error) reject(error)
-        else resolve(family === undefined ? address : { address, family })
-      })
+const lookUp = (answers: readonly string[], all: boolean) =>
+  new Promise<unknown>((resolve, reject) => {
+    const found = answers.map((address) => ({ address, family: 4 }))
+    publicLookup(() => Promise.resolve(found))('bank.test', { all }, (error, address, family) => {
+      if (error) reject(error)
+      else resolve(family === undefined ? address : { address, family })
     })
+  })
 
+describe('the look-up of a socket', () => {
   it('answers with the very addresses that were judged', async () => {
     expect(await lookUp(['1.1.1.1', '8.8.8.8'], true)).toEqual([
       { address: '1.1.1.1', family: 4 },

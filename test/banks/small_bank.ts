@@ -9,7 +9,6 @@ import {
   generateKeyPair,
   jwtVerify,
   type JWK,
-  type JWTPayload,
 } from 'jose'
 import type { DirectoryBank } from '../../src/banks/directory.ts'
 import { closed, listening } from './listening.ts'
@@ -60,7 +59,7 @@ export async function smallBank(clientKeys: readonly JWK[]) {
     key: {},
     hosts: [new URL(issuer).host],
   }
-  let claims: JWTPayload = {}
+  let claims: object = {}
   let issued: object = {}
   let signIdentity = (token: SignJWT): Promise<string> =>
     token.setProtectedHeader({ alg: 'ES256' }).sign(privateKey)
@@ -171,7 +170,7 @@ export async function smallBank(clientKeys: readonly JWK[]) {
       else bent.set(path, own)
     },
     /** Claims of id tokens from now on, and how they are signed. */
-    assertIdentity(wanted: JWTPayload, sign: typeof signIdentity = signIdentity) {
+    assertIdentity(wanted: object, sign: typeof signIdentity = signIdentity) {
       claims = wanted
       signIdentity = sign
     },

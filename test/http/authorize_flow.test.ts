@@ -4,10 +4,8 @@ import { DoorUnavailable } from '../../src/broker/append.ts'
 import { commitment } from '../../src/broker/commitment.ts'
 import { canonical } from '../../src/ledger/canonical.ts'
 import { disclosureText } from '../../src/consent/disclosure.ts'
-import { readEntry } from '../../src/ledger/entry.ts'
 import { findConsent } from '../../src/storage/consents.ts'
 import { hashOf } from '../../src/storage/ids.ts'
-import { readLeaves, findLedger } from '../../src/storage/ledgers.ts'
 import {
   backFrom,
   bank,
@@ -36,15 +34,6 @@ const stateOf = async ({ consentId }: Pushed) =>
 
 const codesOf = async ({ consentId }: Pushed) =>
   (await app.rows(`select 1 from authorization_codes where consent_id = '${consentId}'`)).length
-
-/** The entries of a consent. */
-async function entriesOf({ consentId }: Pushed) {
-  const size = (await findLedger(app.broker.db, bank))?.size ?? 0
-  const leaves = await readLeaves(app.broker.db, bank, { from: 0, to: size })
-  return leaves
-    .map((leaf) => readEntry(leaf))
-    .filter(({ body }) => 'consent' in body && body.consent === consentId)
-}
 
 /** Where a page sent the browser, apart. */
 function answerOf(visit: Visit) {
@@ -90,7 +79,7 @@ describe('a customer who approves', () => {
     const { browser, page } = await disclosed(app, { pushed })
     await browser.press(page, 'approve')
     const login = app.banks.logins.at(-1)
-    const [grant] = await entriesOf(pushed)
+    const [grant] = await app.entries(pushed.consentId)
     expect(grant?.body).toMatchObject({ terms: login?.nonce })
 
     const record = await findConsent(app.broker.db, bank, pushed.consentId)
@@ -121,7 +110,7 @@ describe('a customer who approves', () => {
       connectionsUrl: 'https://broker.example/connections',
       at: app.broker.now(),
     })
-    const [grant] = await entriesOf(pushed)
+    const [grant] = await app.entries(pushed.consentId)
     expect(grant?.body).toMatchObject({
       disclosure: { version, language, sha256: hashOf(text).toString('base64url') },
     })
@@ -131,7 +120,7 @@ describe('a customer who approves', () => {
     const pushed = await app.push()
     const { browser, page } = await disclosed(app, { pushed })
     await browser.press(page, 'approve', { fields: { account: '1' } })
-    const [grant] = await entriesOf(pushed)
+    const [grant] = await app.entries(pushed.consentId)
     expect(grant?.body).toMatchObject({ accounts: [expect.any(String)] })
   })
 
@@ -179,7 +168,7 @@ describe('a customer who says no', () => {
     expect(answerOf(done)).toEqual({ ...denied, error_description: 'the customer declined' })
     expect(await stateOf(pushed)).toBe('declined')
     expect(app.banks.revoked).toContain('access of dora')
-    expect(await entriesOf(pushed)).toEqual([])
+    expect(await app.entries(pushed.consentId)).toEqual([])
   })
 
   it('before the login comes back with access_denied', async () => {
@@ -295,7 +284,7 @@ describe('a second submit', () => {
     )
     expect(visits.map(({ status }) => status)).toEqual([303, 303, 303, 303, 303])
     expect(new Set(visits.map(({ location }) => location)).size).toBe(1)
-    expect((await entriesOf(pushed)).map(({ kind }) => kind)).toEqual(['consent.grant'])
+    expect((await app.entries(pushed.consentId)).map(({ kind }) => kind)).toEqual(['consent.grant'])
     expect(await codesOf(pushed)).toBe(1)
   })
 
@@ -347,7 +336,7 @@ describe('a second submit', () => {
     const refused = await attacker.browser.press(attacker.page, 'approve')
     expect([refused.status, refused.location]).toEqual([409, ''])
     expect(await codesOf(pushed)).toBe(1)
-    expect((await entriesOf(pushed)).map(({ kind }) => kind)).toEqual(['consent.grant'])
+    expect((await app.entries(pushed.consentId)).map(({ kind }) => kind)).toEqual(['consent.grant'])
   })
 
   it('after the ledger did not answer is the first that counts', async () => {
@@ -532,7 +521,7 @@ describe('a recipient that the bank does not approve', () => {
     const done = await browser.press(page, 'approve')
     expect(answerOf(done)).toEqual({ ...denied, error_description: 'recipient not approved' })
     expect(await stateOf(pushed)).toBe('declined')
-    expect((await entriesOf(pushed)).map(({ kind }) => kind)).toEqual(['refusal'])
+    expect((await app.entries(pushed.consentId)).map(({ kind }) => kind)).toEqual(['refusal'])
   })
 })
 

@@ -26,42 +26,42 @@ function failing(error: unknown): Express {
 }
 
 describe('a problem document', () => {
-  it.each([
-    [new Refusal('consent_revoked'), 403, 'consent_revoked', 'consent revoked'],
-    [new Refusal('consent_unknown'), 404, 'consent_unknown', 'consent unknown'],
-    [new Refusal('token_revoked'), 401, 'token_revoked', 'token revoked'],
-    [new OAuthError('insufficient_scope', 'no'), 403, 'insufficient_scope', 'no'],
-    [new RequestError(409, 'ended', 'it has ended'), 409, 'ended', 'it has ended'],
-    [new DoorBusy('queue of first-bank'), 503, 'busy', 'the ledger is busy'],
-    [new DoorUnavailable('db-7 is down'), 503, 'unavailable', 'the ledger cannot be reached'],
+  it.each<[string, number, unknown, string]>([
+    ['consent_revoked', 403, new Refusal('consent_revoked'), 'consent revoked'],
+    ['consent_unknown', 404, new Refusal('consent_unknown'), 'consent unknown'],
+    ['token_revoked', 401, new Refusal('token_revoked'), 'token revoked'],
+    ['insufficient_scope', 403, new OAuthError('insufficient_scope', 'no'), 'no'],
+    ['ended', 409, new RequestError(409, 'ended', 'it has ended'), 'it has ended'],
+    ['busy', 503, new DoorBusy('queue of first-bank'), 'the ledger is busy'],
+    ['unavailable', 503, new DoorUnavailable('db-7 is down'), 'the ledger cannot be reached'],
     [
-      new ReleasesStopped('why'),
-      503,
       'releases_stopped',
+      503,
+      new ReleasesStopped('why'),
       'no data is released until the ledger is signed again',
     ],
     [
-      new AnswerTooLate('x'),
-      503,
       'answer_too_late',
+      503,
+      new AnswerTooLate('x'),
       'the answer was not ready in time and was dropped',
     ],
-    [new BankUnavailable('timeout'), 504, 'bank_timeout', 'the bank did not answer as it should'],
+    ['bank_timeout', 504, new BankUnavailable('timeout'), 'the bank did not answer as it should'],
     [
-      new BankUnavailable('bad_answer', 'secret'),
-      502,
       'bank_bad_answer',
+      502,
+      new BankUnavailable('bad_answer', 'x'),
       'the bank did not answer as it should',
     ],
-    [new BankRefused('invalid_token'), 502, 'bank_refused_invalid_token', 'the bank refused'],
+    ['bank_refused_invalid_token', 502, new BankRefused('invalid_token'), 'the bank refused'],
     [
-      new Error('at /srv/broker.ts: password=1'),
-      500,
       'internal',
+      500,
+      new Error('at /srv/broker.ts: password=1'),
       'something went wrong on our side',
     ],
-    ['a string', 500, 'internal', 'something went wrong on our side'],
-  ])('for %s', async (error, status, code, detail) => {
+    ['internal', 500, 'what is no error', 'something went wrong on our side'],
+  ])('of code %s has status %d', async (code, status, error, detail) => {
     const { body, headers } = await supertest(failing(error)).get('/').expect(status)
     expect(headers['content-type']).toBe('application/problem+json; charset=utf-8')
     expect(headers['cache-control']).toBe('no-store')

@@ -13,7 +13,7 @@ import { oauthRoutes } from '../../src/http/oauth_routes.ts'
 import { problems } from '../../src/http/problem.ts'
 import { classOf, insertClient, type Client } from '../../src/storage/clients.ts'
 import { inBank } from '../../src/storage/database.ts'
-import { findPushedRequest } from '../../src/storage/pushed_requests.ts'
+import { findPushedRequest, type PushedRequest } from '../../src/storage/pushed_requests.ts'
 import { testDatabase } from './database.ts'
 import { newSigner, sha256, type Alg, type JwtParts, type Signer } from './jwt.ts'
 import { testBank, testBroker } from './test_broker.ts'
@@ -34,6 +34,8 @@ export interface AuthorizationApp {
   advance(seconds: number): void
   /** A registered client; a recipient of a class that may receive is approved by the bank. */
   client(options?: ClientOptions): Promise<TestClient>
+  /** Lets a customer approve what was pushed; returns the id of the active consent. */
+  grant(pushed: PushedRequest): Promise<string>
   /** Rows of the bank's tables, by SQL that names no bank. */
   rows(sql: string): Promise<Record<string, unknown>[]>
   close(): Promise<void>
@@ -117,6 +119,7 @@ export async function authorizationApp(): Promise<AuthorizationApp> {
       }
       return made
     },
+    grant: (pushed) => grantPushed(broker, pushed),
     rows: (sql) =>
       inBank(inner.db, bank.id, async (tx) => {
         const found = await tx.raw<{ rows: Record<string, unknown>[] }>(sql)
@@ -267,7 +270,7 @@ const sent = (members: Record<string, string | undefined>): Record<string, strin
   )
 
 async function approvedCode(
-  { broker, bank }: Server,
+  { broker }: Server,
   client: TestClient,
   {
     form = {},
@@ -282,9 +285,13 @@ async function approvedCode(
     requestUri: body.request_uri,
   })
   if (pushed === undefined) throw new Error('what was pushed is not there')
-  // A customer of its own for each, so that no consent is the renewal of another.
+  return issueCode(broker, pushed, await grantPushed(broker, pushed))
+}
+
+/** A customer approves, one of its own for each, so that no consent is the renewal of another. Returns the active consent. */
+async function grantPushed(broker: Broker, pushed: PushedRequest): Promise<string> {
   const { consentId } = await grantConsent(broker, {
-    bank,
+    bank: pushed.bank,
     consentId: pushed.consentId,
     profile: pushed.profile,
     login: {
@@ -300,5 +307,5 @@ async function approvedCode(
     ],
     disclosure: { version: '1', language: 'en', sha256: sha256('disclosure') },
   })
-  return issueCode(broker, pushed, consentId)
+  return consentId
 }

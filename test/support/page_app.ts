@@ -4,10 +4,12 @@ import { approveRecipient } from '../../src/broker/approve_recipient.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import type { RequestedTerms } from '../../src/consent/terms.ts'
 import { pageRoutes } from '../../src/http/page_routes.ts'
+import { consentOf, readEntry, type Entry } from '../../src/ledger/entry.ts'
 import { insertClient } from '../../src/storage/clients.ts'
 import { insertRequested } from '../../src/storage/consents.ts'
 import { inBank } from '../../src/storage/database.ts'
 import { random128, random256, routed } from '../../src/storage/ids.ts'
+import { findLedger, readLeaves } from '../../src/storage/ledgers.ts'
 import { insertPushedRequest, requestUriOf } from '../../src/storage/pushed_requests.ts'
 import { testDatabase } from './database.ts'
 import { fakeBanks, type FakeBanks } from './fake_banks.ts'
@@ -16,7 +18,6 @@ import { testBank, testBroker } from './test_broker.ts'
 
 export const bank = 'first-bank'
 export const recipient = 'messenger'
-export const redirectUri = 'https://recipient.example/callback?page=1'
 
 /** Every page over a real broker and database, with banks that the test plays and a clock that it moves. */
 export interface PageApp {
@@ -28,6 +29,8 @@ export interface PageApp {
   browser(): PageBrowser
   /** A request pushed by the recipient, and the address that a browser opens it at. */
   push(change?: Partial<RequestedTerms> & { profile?: string; expires?: number }): Promise<Pushed>
+  /** The bank's ledger, or what of it names one consent. */
+  entries(consentId?: string): Promise<Entry[]>
   /** Rows of a bank's tables. */
   rows(sql: string): Promise<Record<string, unknown>[]>
   close(): Promise<void>
@@ -42,12 +45,13 @@ export interface Pushed {
 export async function pageApp({
   issuer = 'https://broker.example',
   loginUrl,
-}: { issuer?: string; loginUrl?: string } = {}): Promise<PageApp> {
+  redirectUri = 'https://recipient.example/callback?page=1',
+}: { issuer?: string; loginUrl?: string; redirectUri?: string } = {}): Promise<PageApp> {
   const database = await testDatabase()
   const banks = fakeBanks(loginUrl)
-  const signing = testBank(bank)
+  const testedBank = testBank(bank)
   const inner = await testBroker(database.serviceUrl, {
-    banks: [signing, testBank('other-bank')],
+    banks: [testedBank, testBank('other-bank')],
     bankPort: banks,
   })
   const clock = { ahead_ms: 0 }
@@ -63,33 +67,46 @@ export async function pageApp({
       redirectUris: [redirectUri],
       scopes: [],
     })
-  await approveRecipient(broker, {
+  await approveRecipient(inner, {
     bank,
-    jws: signing.approve({
+    jws: testedBank.approve({
       ...{ recipient, class: 'messaging_platform' },
       purposes: ['https://w3id.org/dpv#RequestedServiceProvision'],
       clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
     }),
   })
   const app = express().use(pageRoutes(broker))
+  const signing = setInterval(() => void inner.signer.sign(bank), 500)
   return {
     ...{ app, broker, banks, clock },
     browser: () => openPageBrowser(app, issuer),
-    push: (change = {}) => push(broker, change),
+    push: (change = {}) => push(broker, redirectUri, change),
+    entries: (consentId) => entriesOf(broker, consentId),
     rows: (sql) =>
       inBank(inner.db, bank, async (tx) => {
         const found = await tx.raw<{ rows: Record<string, unknown>[] }>(sql)
         return found.rows
       }),
     async close() {
+      clearInterval(signing)
+      await inner.signer.sign(bank)
       await inner.close()
       await database.drop()
     },
   }
 }
 
+async function entriesOf(broker: Broker, consentId: string | undefined): Promise<Entry[]> {
+  const size = (await findLedger(broker.db, bank))?.size ?? 0
+  const leaves = await readLeaves(broker.db, bank, { from: 0, to: size })
+  return leaves
+    .map((leaf) => readEntry(leaf))
+    .filter((entry) => consentId === undefined || consentOf(entry) === consentId)
+}
+
 async function push(
   broker: Broker,
+  redirectUri: string,
   { profile, expires, ...change }: Parameters<PageApp['push']>[0] & object,
 ): Promise<Pushed> {
   const requested: RequestedTerms = {

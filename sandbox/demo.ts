@@ -1,0 +1,102 @@
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { serve } from '../src/main.ts'
+import { bankDirectory } from './banks/directory.ts'
+import { readEverything, link, wishOf } from './acts.ts'
+import { openCustomer } from './customer.ts'
+import { summarise, type LedgerSummary } from './demo_summary.ts'
+import { downloadLedger } from './ledger_files.ts'
+import { castOf, clientOf, playAt, type Cast } from './story.ts'
+import { auditorOf, openWorld, type World } from './world.ts'
+
+/** `npm run demo`: the whole story over real HTTP, then the proof of it from the ledgers' own files. */
+
+const entries_min = 300
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    directory: { type: 'string', default: '.countersign/demo' },
+    port: { type: 'string', default: '8180' },
+    /** An OFX file, or a folder of them, whose accounts the first customer of each bank gets. */
+    ofx: { type: 'string', multiple: true, default: [] },
+  },
+})
+
+const say = (line: string) => process.stdout.write(`${line}\n`)
+const directory = resolve(values.directory)
+const statements = (await Promise.all(values.ofx.map(filesOf)))
+  .flat()
+  .map((path) => ({ path, shift: true }))
+const world = await openWorld({
+  directory,
+  port: Number(values.port),
+  banks: Object.fromEntries(bankDirectory.map(({ id }) => [id, { statements }])),
+  epochSeconds: 1,
+})
+const serving = await serve(world.config)
+let verified = false
+try {
+  for (const { legalName, notes } of world.banks)
+    for (const note of notes) say(`${legalName}: ${note}`)
+  const cast = await castOf(world, say)
+  for (const bank of world.banks) await playAt(bank, cast)
+  await fillTo(cast, entries_min)
+  await settled()
+  const ledgers = await takeFiles(world, join(directory, 'ledgers'))
+  const summary = await summarise(ledgers)
+  verified = summary.verified
+  say(`\n${summary.text}`)
+  if (values.json) say(JSON.stringify(summary.json))
+} finally {
+  await serving.close()
+  await world.close()
+}
+process.exitCode = verified ? 0 : 1
+
+async function filesOf(path: string): Promise<string[]> {
+  if (!(await stat(path)).isDirectory()) return [resolve(path)]
+  const names = await readdir(path)
+  return names.filter((name) => name.endsWith('.ofx')).map((name) => resolve(path, name))
+}
+
+/** Reads on until the four ledgers hold this many entries together. */
+async function fillTo(
+  { world: { banks, config }, recipients: { messenger } }: Cast,
+  entries: number,
+): Promise<void> {
+  let size = 0
+  for (const { id } of banks) {
+    const checkpoint = await fetch(`${config.issuer}/ledger/${id}/checkpoint`)
+    size += Number((await checkpoint.text()).split('\n')[1])
+  }
+  const customer = openCustomer([messenger.redirectUri])
+  for (let i = 0; size < entries; i = (i + 1) % banks.length) {
+    const bank = banks[i]?.id ?? ''
+    const linked = await link(customer, messenger, { wish: wishOf(bank, 'Bob'), username: 'bob' })
+    size += 1 + (await readEverything(messenger, linked))
+  }
+}
+
+/** The sweeper's turn, and the signer's: what has happened is then in what is signed. */
+async function settled(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 7_000))
+}
+
+/** Every ledger's files, as an auditor gets them. */
+async function takeFiles(world: World, folder: string): Promise<LedgerSummary[]> {
+  await rm(folder, { recursive: true, force: true })
+  const ledgers: LedgerSummary[] = []
+  for (const { id } of world.banks) {
+    const files = join(folder, id)
+    await mkdir(files, { recursive: true })
+    const auditor = await clientOf(world, auditorOf(id))
+    const token = await auditor.ownToken('ledger:read')
+    const { origin } = await downloadLedger(files, (path) =>
+      auditor.call(token, `/ledger/${id}/${path}`),
+    )
+    ledgers.push({ bank: id, origin, files })
+  }
+  return ledgers
+}

@@ -1,0 +1,169 @@
+import type { Class } from '../consent/class.ts'
+import type { Rule } from '../ledger/replay.ts'
+import type { Totals } from '../ledger/totals.ts'
+import type { Checkpoint } from '../merkle/checkpoint.ts'
+import { encodeBase64 } from '../merkle/encoding.ts'
+import type { WitnessedCheckpoint } from '../merkle/policy.ts'
+import type { LedgerSource } from './source.ts'
+import type { Walk } from './walk.ts'
+
+/** What is checked, in this order, in words. */
+export const checks = {
+  checkpoint:
+    'The newest checkpoint is signed by the ledger and cosigned by as many witnesses as the policy asks for.',
+  files: 'Every file that the checkpoint covers is there and well formed.',
+  tree: 'The entries, the hash tiles and the signed root agree: no entry was changed, dropped, added or moved.',
+  rules:
+    'Every entry keeps every rule: each release was covered, where it stands, by an active consent and a standing approval.',
+  identity:
+    'The first entry opens this ledger, and the entries name the key that signed the checkpoint.',
+  history: 'The ledger has only been appended to since the earlier checkpoint.',
+} as const
+
+export type Check = keyof typeof checks
+
+const checkNames = Object.keys(checks) as readonly Check[]
+
+/** Something that is wrong with a ledger. */
+export interface Finding {
+  readonly check: Check
+  readonly detail: string
+  /** The entry, and the rule it breaks. */
+  readonly index?: number
+  readonly rule?: Rule
+  /** Two signed notes that contradict each other: evidence that anyone can check. */
+  readonly notes?: readonly [string, string]
+}
+
+/** What no ledger can show. */
+export const unproven = [
+  'What a recipient does with data after a lawful release.',
+  "What an in-app browser on the customer's device sees.",
+  'That a class is honest, beyond being signed by the bank, entered in the ledger, and in force from a known entry on.',
+  'That data arrived: the totals count what was authorised.',
+  'Anything about entries after this checkpoint, or that no witness has cosigned yet: those might still be told otherwise to others.',
+  'That text placed in a Messenger thread stays with the customer: it is disclosed to Meta, and counted as a release to the messaging platform.',
+] as const
+
+/** What was found about a ledger. As JSON it is the output of `countersign verify --json`. */
+export interface Report {
+  readonly verified: boolean
+  readonly place: string
+  readonly ledger?: {
+    readonly origin: string
+    readonly size: number
+    /** Base64, as in the checkpoint. */
+    readonly root: string
+    /** `time` in seconds since the epoch. */
+    readonly cosigners: WitnessedCheckpoint['cosigners']
+  }
+  readonly earlier?: { readonly size: number; readonly root: string }
+  /** What the entries amount to; absent where they break a rule, or could not be read. */
+  readonly counts?: Counts
+  readonly checks: Readonly<Record<Check, 'passed' | 'failed' | 'not_done'>>
+  readonly findings: readonly Finding[]
+  readonly unproven: readonly string[]
+}
+
+export interface Counts {
+  readonly first: string
+  readonly last: string
+  readonly vkey: string
+  readonly releases: Readonly<Record<Class, number>>
+  readonly refusals: Readonly<Record<Class, number>>
+  readonly refusals_by_reason: Readonly<Record<string, number>>
+  readonly consents: Readonly<
+    Record<'granted' | 'replaced' | 'revoked' | 'expired' | 'active', number>
+  >
+  readonly recipients: readonly {
+    readonly recipient: string
+    readonly class: Class
+    readonly suspended: boolean
+  }[]
+}
+
+/** Puts together what was found. */
+export function reportOf({
+  source,
+  findings,
+  newest,
+  walk,
+  earlier,
+}: {
+  source: LedgerSource
+  findings: readonly Finding[]
+  newest?: WitnessedCheckpoint | undefined
+  walk?: Walk | undefined
+  earlier?: Checkpoint | undefined
+}): Report {
+  const walked = walk !== undefined
+  const sound = walked && walk.violation === undefined
+  const done: Record<Check, boolean> = {
+    checkpoint: newest !== undefined,
+    files: walked,
+    tree: walked,
+    rules: walked,
+    identity: sound,
+    history: earlier !== undefined && walked,
+  }
+  const status = (check: Check) => {
+    if (findings.some((finding) => finding.check === check)) return 'failed'
+    return done[check] ? 'passed' : 'not_done'
+  }
+  return {
+    verified: findings.length === 0,
+    place: source.place,
+    ...(newest && { ledger: ledgerOf(newest) }),
+    ...(earlier && { earlier: { size: earlier.size, root: encodeBase64(earlier.root) } }),
+    ...(sound && walk.opened !== undefined && { counts: countsOf(walk, walk.opened) }),
+    checks: {
+      checkpoint: status('checkpoint'),
+      files: status('files'),
+      tree: status('tree'),
+      rules: status('rules'),
+      identity: status('identity'),
+      history: status('history'),
+    },
+    findings,
+    unproven,
+  }
+}
+
+const ledgerOf = ({ checkpoint, cosigners }: WitnessedCheckpoint) => ({
+  origin: checkpoint.origin,
+  size: checkpoint.size,
+  root: encodeBase64(checkpoint.root),
+  cosigners,
+})
+
+function countsOf({ state, refusals }: Walk, first: string): Counts {
+  const { totals } = state
+  const active = [...state.consents.values()].filter(({ state: now }) => now === 'active')
+  return {
+    first,
+    last: state.at,
+    vkey: state.vkey,
+    releases: perClass(totals, 'releases'),
+    refusals: perClass(totals, 'refusals'),
+    refusals_by_reason: Object.fromEntries(refusals),
+    consents: {
+      granted: totals['grants'] ?? 0,
+      replaced: totals['replaces'] ?? 0,
+      revoked: totals['revocations'] ?? 0,
+      expired: totals['expiries'] ?? 0,
+      active: active.length,
+    },
+    recipients: [...state.approvals.values()].map(({ recipient, class: named, suspended }) => ({
+      recipient,
+      class: named,
+      suspended,
+    })),
+  }
+}
+
+const perClass = (totals: Totals, what: 'releases' | 'refusals') => ({
+  data_subject: totals[`${what}_data_subject`] ?? 0,
+  messaging_platform: totals[`${what}_messaging_platform`] ?? 0,
+  advertising: totals[`${what}_advertising`] ?? 0,
+  third_party: totals[`${what}_third_party`] ?? 0,
+})

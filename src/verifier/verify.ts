@@ -1,0 +1,155 @@
+import type { VerifyJws } from '../ledger/approval.ts'
+import { openCheckpoint, type Checkpoint } from '../merkle/checkpoint.ts'
+import { readText, type Text } from '../merkle/encoding.ts'
+import { MerkleError } from '../merkle/errors.ts'
+import { equalBytes, type Hash, type Hasher } from '../merkle/hash.ts'
+import { noteVerifier } from '../merkle/note.ts'
+import { openUnderPolicy, type Policy, type WitnessedCheckpoint } from '../merkle/policy.ts'
+import { formatVkey, type VerifyEd25519 } from '../merkle/vkey.ts'
+import { reportOf, type Check, type Finding, type Report } from './report.ts'
+import { limits, SourceError, type LedgerSource } from './source.ts'
+import { walkLedger, type Walk } from './walk.ts'
+
+/** How hashes are computed and signatures verified. */
+export interface Crypto {
+  readonly hasher: Hasher
+  readonly verifyEd25519: VerifyEd25519
+  readonly verifyJws: VerifyJws
+}
+
+interface Trusted {
+  readonly policy: Policy
+  readonly crypto: Crypto
+}
+
+interface Newest extends WitnessedCheckpoint {
+  readonly note: string
+}
+
+interface Earlier {
+  readonly note: string
+  readonly checkpoint: Checkpoint
+}
+
+/**
+ * Checks a ledger from its files and nothing else: the newest checkpoint under the policy, every file it covers, the tree, and
+ * every rule. With an earlier checkpoint of the ledger, also that it has only been appended to since. Whatever is wrong with the
+ * ledger is a finding of the report, not an error.
+ */
+export async function verifyLedger(
+  source: LedgerSource,
+  { earlier: earlierNote, ...trusted }: Trusted & { readonly earlier?: Text | undefined },
+): Promise<Report> {
+  const findings: Finding[] = []
+  const newest = await finding(findings, 'checkpoint', () => openNewest(source, trusted))
+  if (newest === undefined) return reportOf({ source, findings })
+  const { checkpoint } = newest
+  const earlier =
+    earlierNote === undefined
+      ? undefined
+      : await finding(findings, 'history', () => openEarlier(earlierNote, newest, trusted))
+  const rootsAt = [checkpoint.size, ...(earlier === undefined ? [] : [earlier.checkpoint.size])]
+  const walk = await finding(findings, 'files', () =>
+    walkLedger(source, { size: checkpoint.size, rootsAt }, trusted.crypto),
+  )
+  if (walk !== undefined) findings.push(...compare(newest, walk, trusted))
+  if (earlier !== undefined) findings.push(...compareHistory(newest, earlier, walk))
+  return reportOf({ source, findings, newest, walk, earlier: earlier?.checkpoint })
+}
+
+/** What is wrong with the ledger becomes a finding. Any other error is a bug. */
+async function finding<T>(
+  findings: Finding[],
+  check: Check,
+  work: () => T | Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof MerkleError) && !(error instanceof SourceError)) throw error
+    findings.push({ check, detail: error.message })
+    return undefined
+  }
+}
+
+async function openNewest(source: LedgerSource, { policy, crypto }: Trusted): Promise<Newest> {
+  const note = readText(await source.read('checkpoint', limits.checkpoint_bytes_max))
+  return { note, ...openUnderPolicy(crypto.verifyEd25519, policy, note) }
+}
+
+/** An earlier checkpoint counts once the ledger has signed it: what it has signed, it must stand by. */
+function openEarlier(
+  earlier: Text,
+  { checkpoint: { origin } }: Newest,
+  { policy, crypto }: Trusted,
+): Earlier {
+  const note = readText(earlier)
+  const logKeys = policy.logs.map(({ vkey }) => noteVerifier(vkey, crypto.verifyEd25519))
+  return { note, checkpoint: openCheckpoint(note, { origin, logKeys }).checkpoint }
+}
+
+/** The checks `tree`, `rules` and `identity`. */
+function compare(newest: Newest, walk: Walk, trusted: Trusted): Finding[] {
+  const { checkpoint } = newest
+  const { state, violation, wrongTile } = walk
+  const findings: Finding[] = []
+  if (!isRoot(walk, checkpoint))
+    findings.push({ check: 'tree', detail: 'the entries do not hash to the root that is signed' })
+  if (wrongTile !== undefined)
+    findings.push({ check: 'tree', detail: `${wrongTile} does not hold the hashes of the entries` })
+  if (violation !== undefined) {
+    const { index, rule, detail } = violation
+    findings.push({ check: 'rules', index, rule, detail })
+  }
+  const origin = state.genesis?.origin
+  if (origin !== checkpoint.origin)
+    findings.push({
+      check: 'identity',
+      detail: `the first entry opens ${origin ?? 'no ledger'}, not ${checkpoint.origin}`,
+    })
+  else if (violation === undefined && !isSignedBy(state.vkey, newest, trusted))
+    findings.push({
+      check: 'identity',
+      detail: `the checkpoint is not signed by ${state.vkey}, which the entries name`,
+    })
+  return findings
+}
+
+function isRoot(walk: Walk, { size, root }: { size: number; root: Hash }): boolean {
+  const computed = walk.roots.get(size)
+  return computed !== undefined && equalBytes(computed, root)
+}
+
+/** Whether the key that the entries name is one that the policy trusts, and signed the checkpoint. */
+function isSignedBy(
+  key: string,
+  { note, checkpoint }: Newest,
+  { policy, crypto }: Trusted,
+): boolean {
+  const vkey = policy.logs.map((log) => log.vkey).find((known) => formatVkey(known) === key)
+  if (vkey === undefined) return false
+  try {
+    const logKeys = [noteVerifier(vkey, crypto.verifyEd25519)]
+    openCheckpoint(note, { origin: checkpoint.origin, logKeys })
+    return true
+  } catch (error) {
+    if (error instanceof MerkleError) return false
+    throw error
+  }
+}
+
+/** The check `history`: an earlier checkpoint is a beginning of the newest, or the ledger told two stories. */
+function compareHistory(newest: Newest, earlier: Earlier, walk: Walk | undefined): Finding[] {
+  const { checkpoint } = newest
+  const { size, root } = earlier.checkpoint
+  const notes = [earlier.note, newest.note] as const
+  const fail = (detail: string): Finding[] => [{ check: 'history', detail, notes }]
+  if (size > checkpoint.size)
+    return fail(`it had ${size} entries and now has ${checkpoint.size}: entries were taken back`)
+  if (size === checkpoint.size)
+    return equalBytes(root, checkpoint.root)
+      ? []
+      : fail(`it signed two different ledgers of ${size} entries: this is a fork`)
+  if (walk === undefined || isRoot(walk, { size, root })) return []
+  return fail(`its first ${size} entries are not those that it signed earlier: this is a fork`)
+}
