@@ -1,12 +1,13 @@
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { serve } from '../src/main.ts'
+import { startBroker } from './broker_process.ts'
 import { bankDirectory } from './banks/directory.ts'
 import { readEverything, link, wishOf } from './acts.ts'
 import { openCustomer } from './customer.ts'
-import { summarise, type LedgerSummary } from './demo_summary.ts'
+import { summarise, type LedgerFiles } from './demo_summary.ts'
 import { downloadLedger } from './ledger_files.ts'
+import type { Linked } from './recipient.ts'
 import { castOf, clientOf, playAt, type Cast } from './story.ts'
 import { auditorOf, openWorld, type World } from './world.ts'
 
@@ -35,7 +36,10 @@ const world = await openWorld({
   banks: Object.fromEntries(bankDirectory.map(({ id }) => [id, { statements }])),
   epochSeconds: 1,
 })
-const serving = await serve(world.config)
+const broker = await startBroker(world.config, {
+  port: world.config.port,
+  folder: join(directory, 'broker'),
+})
 let verified = false
 try {
   for (const { legalName, notes } of world.banks)
@@ -50,7 +54,7 @@ try {
   say(`\n${summary.text}`)
   if (values.json) say(JSON.stringify(summary.json))
 } finally {
-  await serving.close()
+  await broker.stop()
   await world.close()
 }
 process.exitCode = verified ? 0 : 1
@@ -71,11 +75,15 @@ async function fillTo(
     const checkpoint = await fetch(`${config.issuer}/ledger/${id}/checkpoint`)
     size += Number((await checkpoint.text()).split('\n')[1])
   }
-  const customer = openCustomer([messenger.redirectUri])
+  const linked = new Map<string, Linked>()
   for (let i = 0; size < entries; i = (i + 1) % banks.length) {
     const bank = banks[i]?.id ?? ''
-    const linked = await link(customer, messenger, { wish: wishOf(bank, 'Bob'), username: 'bob' })
-    size += 1 + (await readEverything(messenger, linked))
+    const held = linked.get(bank)
+    const customer = openCustomer([messenger.redirectUri])
+    const wish = wishOf(bank, 'Bob')
+    const consent = held ?? (await link(customer, messenger, { wish, username: 'bob' }))
+    linked.set(bank, consent)
+    size += await readEverything(messenger, consent)
   }
 }
 
@@ -85,18 +93,16 @@ async function settled(): Promise<void> {
 }
 
 /** Every ledger's files, as an auditor gets them. */
-async function takeFiles(world: World, folder: string): Promise<LedgerSummary[]> {
+async function takeFiles(world: World, folder: string): Promise<LedgerFiles[]> {
   await rm(folder, { recursive: true, force: true })
-  const ledgers: LedgerSummary[] = []
+  const ledgers: LedgerFiles[] = []
   for (const { id } of world.banks) {
     const files = join(folder, id)
     await mkdir(files, { recursive: true })
     const auditor = await clientOf(world, auditorOf(id))
     const token = await auditor.ownToken('ledger:read')
-    const { origin } = await downloadLedger(files, (path) =>
-      auditor.call(token, `/ledger/${id}/${path}`),
-    )
-    ledgers.push({ bank: id, origin, files })
+    await downloadLedger(files, (path) => auditor.call(token, `/ledger/${id}/${path}`))
+    ledgers.push({ bank: id, files })
   }
   return ledgers
 }

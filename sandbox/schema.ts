@@ -28,10 +28,9 @@ const fresh = await freshSchema()
 if (process.argv.includes('--check')) {
   const drift = difference(await readFile(file, 'utf8').catch(() => ''), fresh)
   if (drift !== undefined) {
-    console.error(
-      'migrations/schema.sql is not what the migrations make; `npm run schema` writes it',
+    process.stderr.write(
+      `migrations/schema.sql is not what the migrations make; \`npm run schema\` writes it\n${drift}\n`,
     )
-    console.error(drift)
     process.exitCode = 1
   }
 } else {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { serve } from '../src/main.ts'
+import { startBroker } from './broker_process.ts'
 import { startMessenger } from './messenger.tsx'
 import { openRecipient } from './recipient.ts'
 import { openWorld } from './world.ts'
@@ -7,13 +7,15 @@ import { openWorld } from './world.ts'
 /** What `npm start` runs without configuration: PostgreSQL, four banks, a Messenger, and the broker, on loopback. */
 export async function startSandbox(): Promise<{ close(): Promise<void> }> {
   const port = Number(process.env['PORT'] ?? 8080)
-  const world = await openWorld({ directory: join(process.cwd(), '.countersign'), port })
-  const serving = await serve(world.config)
+  const directory = join(process.cwd(), '.countersign')
+  const world = await openWorld({ directory, port })
+  // In a process of its own, as it would be anywhere: the Messenger's connections are none of its.
+  const broker = await startBroker(world.config, { port, folder: join(directory, 'broker') })
   const key = world.identities.clients['messenger']
   if (key === undefined) throw new Error('the sandbox has no key for messenger')
   const messenger = await startMessenger(
     await openRecipient({
-      issuer: serving.url,
+      issuer: world.config.issuer,
       clientId: 'messenger',
       key,
       redirectUri: `http://127.0.0.1:${world.messengerPort}/callback`,
@@ -26,8 +28,8 @@ export async function startSandbox(): Promise<{ close(): Promise<void> }> {
       'Countersign is running, with four demo banks and a simulated Messenger.',
       '',
       `  Link a bank, ask, say STOP   ${messenger.url}`,
-      `  What you have granted        ${serving.url}/connections`,
-      `  A ledger's checkpoint        ${serving.url}/ledger/citi/checkpoint`,
+      `  What you have granted        ${world.config.issuer}/connections`,
+      `  A ledger's checkpoint        ${world.config.issuer}/ledger/citi/checkpoint`,
       '',
       '  Logins at each bank: alice with alice-demo, bob with bob-demo.',
       '  Ctrl-C stops everything. What it keeps is in .countersign/',
@@ -38,7 +40,7 @@ export async function startSandbox(): Promise<{ close(): Promise<void> }> {
   return {
     async close() {
       await messenger.close()
-      await serving.close()
+      await broker.stop()
       await world.close()
     },
   }

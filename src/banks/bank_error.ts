@@ -26,7 +26,7 @@ export function bankError(error: unknown, exchange: Exchange): unknown {
   if (ours !== undefined) return ours
   if (error instanceof AuthorizationResponseError) return loginError(error.error)
   if (error instanceof ResponseBodyError) {
-    if (error.error === 'invalid_grant' && error.status < 500 && exchange !== 'request')
+    if (error.error === 'invalid_grant' && exchange !== 'request')
       return new BankRefused(exchange === 'renewal' ? 'invalid_grant' : 'login_invalid')
     return new BankUnavailable('bad_answer', `the bank answered ${error.status} ${error.error}`)
   }

@@ -12,7 +12,7 @@ import {
   type Batch,
 } from '../storage/door.ts'
 import { tallyName, type Effect, type LedgerState, type Names } from '../storage/ledger_state.ts'
-import { random128 } from './ids.ts'
+import { random128 } from '../storage/ids.ts'
 import type { Signing } from './signing.ts'
 
 /**

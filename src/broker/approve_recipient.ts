@@ -11,7 +11,7 @@ import { verifyJws } from '../storage/jws.ts'
 import type { Actor } from '../consent/consent.ts'
 import type { Decision } from './append.ts'
 import { ledgerOrigin, type Broker } from './broker.ts'
-import { hashOf } from './ids.ts'
+import { hashOf } from '../storage/ids.ts'
 
 /** A bank's approval was not acceptable; the message says why. */
 export class ApprovalRejected extends Error {

@@ -8,7 +8,7 @@ import { insertLedger } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import { lockSigned } from '../storage/signed.ts'
 import { ledgerOrigin, type Broker } from './broker.ts'
-import { random128 } from './ids.ts'
+import { random128 } from '../storage/ids.ts'
 import { rootText } from './signing.ts'
 
 /** A ledger cannot be opened as asked; the message says what stands in the way. */

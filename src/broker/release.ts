@@ -6,7 +6,7 @@ import type { Standing } from '../storage/early_check.ts'
 import type { LinkKey } from '../storage/vault.ts'
 import type { Broker } from './broker.ts'
 import { commitment } from './commitment.ts'
-import { random128 } from './ids.ts'
+import { random128 } from '../storage/ids.ts'
 import { recordRefusal } from './record_refusal.ts'
 
 /** An answer not sent within this time of its entry is dropped, so that a revocation can name the last possible instant. */

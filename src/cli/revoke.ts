@@ -1,5 +1,5 @@
 import { revokeConsent } from '../broker/revoke_consent.ts'
-import { bankOf } from '../broker/ids.ts'
+import { bankOf } from '../storage/ids.ts'
 import { parseOptions, UsageError } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
 

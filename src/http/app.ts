@@ -53,6 +53,9 @@ const headers = ({ issuer }: Broker): RequestHandler =>
 function logged(log: Log): RequestHandler {
   return (req, res, next) => {
     const began = performance.now()
+    let handedOver = false
+    // An answer that was cut off finishes too, but only after it was destroyed.
+    res.once('finish', () => (handedOver = !res.destroyed))
     res.once('close', () => {
       const caller: Caller | undefined = res.locals['caller']
       log.request({
@@ -60,7 +63,7 @@ function logged(log: Log): RequestHandler {
         route: routeOf(req.route),
         status: res.statusCode,
         duration_ms: Math.round((performance.now() - began) * 10) / 10,
-        ...(res.writableFinished ? {} : { cut: true }),
+        ...(handedOver ? {} : { cut: true }),
         ...(caller === undefined ? {} : { client_id: caller.clientId }),
         ...(caller?.bank === undefined ? {} : { bank: caller.bank }),
         ...(caller?.consentId === undefined ? {} : { consent_id: caller.consentId }),

@@ -93,7 +93,6 @@ export async function approve(
     return authorizationResponse(broker.issuer, pushed, { code })
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
-    if (isAnswered(error)) throw alreadyAnswered()
     return decline(broker, { request, login, why: error.message })
   }
 }
@@ -116,10 +115,6 @@ export async function decline(
     error_description: why,
   })
 }
-
-/** Another browser, or this request's deletion, was first. */
-const isAnswered = ({ reason }: Refusal): boolean =>
-  reason === 'consent_unknown' || reason === 'consent_not_active' || reason === 'consent_declined'
 
 /** This browser saw the login, and may show what later pointers of it lead to. */
 export async function rememberBrowser(

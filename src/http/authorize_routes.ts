@@ -16,7 +16,7 @@ import { alreadyAnswered, answerAgain, answerOnce, approve, decline } from './au
 import { bankOf, type Returns } from './bank_login.ts'
 import { enterSession, formToken, moveSession, sessionOf, type Session } from './browser_session.ts'
 import { formOf, formSteps, leadingOn, only, pageHeaders, sendOn, sendPage } from './page.ts'
-import { pageErrors, PageRefused, unreadable } from './page_errors.ts'
+import { pageErrors, PageRefused } from './page_errors.ts'
 import type { Approving, Arrived } from './stage.ts'
 
 /** The authorization endpoint (RFC 6749 §3.1, by pushed requests only) and the pages behind it, up to the decision. */
@@ -203,13 +203,14 @@ function decideRequest(broker: Broker): RequestHandler {
       return answerOnce(broker, { req, res, session }, () =>
         decline(broker, { request, login, why: 'the customer declined' }),
       )
-    if (decision !== 'approve') throw new PageRefused(400, unreadable)
     const { delivery, disclosure, page } = await disclosureOf(broker, stage)
     const ticked = tickedIn(form, accounts.length)
     const problem =
-      only(form, 'disclosure') !== disclosure.sha256
-        ? 'The text below has changed since you opened it. Please read it again.'
-        : problemWith(ticked)
+      problemWith(ticked) ??
+      (decision === 'approve' ? undefined : 'Please choose “Approve” or “Decline”.') ??
+      (only(form, 'disclosure') === disclosure.sha256
+        ? undefined
+        : 'The text below has changed since you opened it. Please read it again.')
     if (problem !== undefined)
       return sendPage(res, page({ csrf: formToken(broker, req, res), ticked, problem }), 422)
     const approved = accounts.filter((_, index) => ticked.includes(index))

@@ -82,11 +82,17 @@ const root = 'openapi.yaml'
 const json = 'application/json'
 const methods = ['get', 'put', 'post', 'delete']
 
+/** What a document has that is no schema's. */
+const openApiWords = [
+  ...['openapi', 'info', 'servers', 'tags', 'security', 'paths', 'components'],
+  'example',
+]
+
 /** Compiles the schemas of the document, each found by `schemaAt`. */
 export function openValidators(document: OpenApi): Ajv2020 {
   const ajv = new Ajv2020({ allErrors: true })
   addFormats.default(ajv, ['date', 'date-time', 'uri', 'uuid'])
-  ajv.addVocabulary(['example']) // OpenAPI's own
+  ajv.addVocabulary(openApiWords)
   return ajv.addSchema(document, root)
 }
 

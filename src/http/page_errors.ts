@@ -68,7 +68,7 @@ const busy: Notice = {
   todo: 'Nothing was changed or passed on. Wait a few seconds and try again.',
 }
 
-export const unreadable: Notice = {
+const unreadable: Notice = {
   title: 'This request cannot be read',
   what: 'The form was too long, or not in the form that a browser sends.',
   todo: 'Go back and try again. Nothing was changed.',

@@ -15,7 +15,7 @@ export function timeRange(range: TimeRange): { startTime?: string; endTime?: str
   const startTime = instant(range, 'startTime', 'startDate', 0)
   const endTime = instant(range, 'endTime', 'endDate', day_ms)
   if (startTime !== undefined && endTime !== undefined && startTime >= endTime)
-    throw wrong('endTime', 'is not after the start')
+    throw wrong(range.endTime === undefined ? 'endDate' : 'endTime', 'is not after the start')
   return {
     ...(startTime === undefined ? {} : { startTime }),
     ...(endTime === undefined ? {} : { endTime }),

@@ -7,7 +7,7 @@ import { consentOf, readEntry, type Bodies, type Entry } from './entry.ts'
 import { delta, totalNames, type Totals } from './totals.ts'
 import { Violation } from './violation.ts'
 
-export { Violation, type Rule } from './violation.ts'
+export { rules, Violation, type Rule } from './violation.ts'
 
 /** What the entries so far amount to. */
 export interface Replay {

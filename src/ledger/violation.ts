@@ -1,26 +1,30 @@
 /** The rules an auditor re-runs, in the order in which they are checked for each entry. */
-export const rules = [
-  'form',
-  'index',
-  'time',
-  'genesis',
-  'vocabulary',
-  'totals',
-  'chain',
-  'approval',
-  'consent',
-  'release',
-  'refusal',
-  'epoch',
-] as const
+export const rules = {
+  form: 'An entry is canonical JSON of a known kind with exactly the members of that kind, at most 4096 bytes long.',
+  index: "An entry's n is its place in the ledger, counted from 0.",
+  time: 'No entry is earlier than the one before it.',
+  genesis: 'The first entry is of kind genesis, and no other is.',
+  vocabulary: 'The kind of an entry was declared by genesis or by a policy entry before it.',
+  totals: 'The totals are those of the entry before, raised by what this entry counts.',
+  chain: 'prev is the index of the last entry before that names the same consent.',
+  approval:
+    'An approval says what the bank signed for this ledger, of a class that may receive, and never comes back once it was replaced or suspended; only a standing one is suspended.',
+  consent:
+    'A consent makes only an allowed move, to terms that the approval, the declared purposes and the limits allow, and broader ones only with a login at the bank.',
+  release:
+    'A release is covered, at its time, by an active consent and a standing approval: recipient, class, accounts, clusters, purpose and lookback.',
+  refusal: 'The reason of a refusal was declared by genesis or by a policy entry before it.',
+  epoch: 'An epoch covers exactly the entries before it.',
+} as const
 
-export type Rule = (typeof rules)[number]
+export type Rule = keyof typeof rules
 
 /** An entry that breaks a rule. */
 export class Violation extends Error {
   override readonly name = 'Violation'
   readonly index: number
   readonly rule: Rule
+  /** What is wrong, without the index and the rule. */
   readonly detail: string
 
   constructor(index: number, rule: Rule, detail: string) {

@@ -22,8 +22,6 @@ export const checks = {
 
 export type Check = keyof typeof checks
 
-const checkNames = Object.keys(checks) as readonly Check[]
-
 /** Something that is wrong with a ledger. */
 export interface Finding {
   readonly check: Check

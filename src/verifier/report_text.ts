@@ -1,4 +1,5 @@
 import { classNames, type Class } from '../consent/class.ts'
+import { rules } from '../ledger/replay.ts'
 import { checks, type Check, type Counts, type Finding, type Report } from './report.ts'
 
 /** A report for people to read. */
@@ -61,16 +62,17 @@ function cosigned(cosigners: readonly { name: string; time: number }[]): string 
     .join(', ')
 }
 
-function wrong({ check, detail, index, rule, notes = [] }: Finding): string[] {
-  const where = index === undefined ? check : `entry ${index} breaks rule ${rule}`
-  const evidence = notes.flatMap((note, i) => [
+function wrong({ check, detail, index, rule, notes }: Finding): string[] {
+  const where = rule === undefined ? check : `entry ${index ?? ''} breaks the rule "${rule}"`
+  const evidence = [...(notes ?? [])].flatMap((note, i) => [
     `    ${i === 0 ? 'earlier' : 'newest'} checkpoint:`,
     ...note
       .trimEnd()
       .split('\n')
       .map((line) => `      ${line}`),
   ])
-  return [`  ✗ ${where}: ${detail}.`, ...evidence]
+  const inWords = rule === undefined ? [] : [`    ${rules[rule]}`]
+  return [`  ✗ ${where}: ${detail}.`, ...inWords, ...evidence]
 }
 
 const whom: Readonly<Record<Class, string>> = {

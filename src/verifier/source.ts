@@ -94,9 +94,11 @@ function answered(status: number): string {
     : `the server answered ${status}`
 }
 
+/** `fetch` says what went wrong in the cause of its error. */
 function reasonOf(error: unknown): string {
-  const { cause, message } = error instanceof Error ? error : new Error(String(error))
-  return cause instanceof Error ? cause.message : message
+  if (typeof error !== 'object' || error === null || !('message' in error)) return String(error)
+  const because = 'cause' in error && error.cause !== undefined ? reasonOf(error.cause) : ''
+  return because === '' ? String(error.message) : because
 }
 
 /** The hashes of a tile, end to end. Where a partial tile is gone, the full one that took its place is read instead. */

@@ -45,8 +45,8 @@ export function disclosurePage({
         </article>
         <Form action="/oauth/authorize/decision" csrf={csrf} class="card">
           <input type="hidden" name="disclosure" value={sha256} />
-          {/* A form's first button answers the Enter key. This one does nothing: an approval is pressed, never slipped into. */}
-          <button id="neither" disabled hidden />
+          {/* The Enter key presses a form's first button. This one asks again: approval is pressed, never slipped into. */}
+          <button id="neither" name="decision" value="neither" hidden />
           <fieldset>
             <legend>Accounts to share</legend>
             {accounts.map((name, index) => (

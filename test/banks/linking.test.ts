@@ -255,6 +255,12 @@ describe('a login that ends', () => {
     await expect(login(changes)).rejects.toMatchObject(refused('login_invalid'))
   })
 
+  it('is invalid without an issuer at a bank that does not promise one, too', async () => {
+    delete small.metadata['authorization_response_iss_parameter_supported']
+    await expect(login({ iss: undefined })).rejects.toMatchObject(refused('login_invalid'))
+    await expect(login()).resolves.toHaveProperty('subject')
+  })
+
   it('asks the bank nothing when the answer is not one to this login', async () => {
     await expect(login({ state: 'x' })).rejects.toMatchObject(refused('login_invalid'))
     await expect(login({ iss: 'https://other.example' })).rejects.toMatchObject(

@@ -453,8 +453,11 @@ describe('a form that was not sent from its page', () => {
   it('answers neither way, and changes nothing', async () => {
     const pushed = await app.push()
     const { browser, page } = await disclosed(app, { pushed })
-    const refused = await browser.press(page, 'approve', { fields: { decision: undefined } })
-    expect(refused.status).toBe(400)
+    for (const decision of [undefined, 'neither']) {
+      const asked = await browser.press(page, 'approve', { fields: { decision } })
+      expect(asked.status).toBe(422)
+      expect(asked.text).toContain('Please choose “Approve” or “Decline”')
+    }
     expect(await stateOf(pushed)).toBe('requested')
   })
 

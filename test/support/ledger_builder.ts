@@ -113,6 +113,7 @@ export function openLedger({
     const consent = body['consent']
     const prev = typeof consent === 'string' ? tails.get(consent) : undefined
     const chained = prev === undefined ? body : { prev, ...body }
+    if (kind === 'policy') totals = { ...totals, ...zeros(body['totals']) }
     totals = addTotals(totals, { kind, body } as unknown as Draft)
     entries.push(
       encodeEntry({
@@ -253,6 +254,9 @@ const releaseBody = (terms: Terms, at: string) => ({
     : undefined,
   to: terms.delivery === 'in_thread' ? classNames[1] : classNames[0],
 })
+
+const zeros = (names: unknown) =>
+  Object.fromEntries((Array.isArray(names) ? names : []).map((name: unknown) => [name, 0]))
 
 const withoutUndefined = (body: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined))

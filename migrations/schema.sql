@@ -1,0 +1,450 @@
+-- What migrations/ add up to: written by `npm run schema`, compared by CI.
+
+CREATE OR REPLACE FUNCTION public.must_be_one(hits bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if hits <> 1 then
+    raise exception 'the head has moved' using errcode = 'CS002';
+  end if;
+end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception '% is insert-only', tg_table_name using errcode = 'CS001';
+end
+$function$;
+
+create table approvals (
+  bank_id text not null,
+  recipient text not null,
+  class text not null,
+  purposes text[] not null,
+  clusters text[] not null,
+  keys text[] not null,
+  suspended boolean not null,
+  constraint approvals_pkey PRIMARY KEY (bank_id, recipient),
+  constraint approvals_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id)
+);
+alter table approvals enable row level security;
+create policy by_bank on approvals as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on approvals to countersign_service;
+
+create table approvals_seen (
+  bank_id text not null,
+  signed_hash text not null,
+  constraint approvals_seen_pkey PRIMARY KEY (bank_id, signed_hash),
+  constraint approvals_seen_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
+  constraint approvals_seen_signed_hash_check CHECK ((length(signed_hash) = 43))
+);
+alter table approvals_seen enable row level security;
+create policy by_bank on approvals_seen as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on approvals_seen to countersign_service;
+
+create table authorization_codes (
+  bank_id text not null,
+  code_hash bytea not null,
+  client_id text not null,
+  consent_id text not null,
+  redirect_uri text not null,
+  code_challenge text not null,
+  dpop_jkt text,
+  expires_at timestamp with time zone not null,
+  redeemed_at timestamp with time zone,
+  jti text,
+  constraint authorization_codes_pkey PRIMARY KEY (bank_id, code_hash),
+  constraint authorization_codes_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
+  constraint authorization_codes_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients(id)
+);
+alter table authorization_codes enable row level security;
+create policy by_bank on authorization_codes as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on authorization_codes to countersign_service;
+
+create table bank_tokens (
+  bank_id text not null,
+  id text not null,
+  link_id text not null,
+  sealed bytea not null,
+  expires_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  constraint bank_tokens_pkey PRIMARY KEY (bank_id, id)
+);
+alter table bank_tokens enable row level security;
+create policy by_bank on bank_tokens as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on bank_tokens to countersign_service;
+
+create table checkpoints (
+  bank_id text not null,
+  size bigint not null,
+  note text not null,
+  kept_at timestamp with time zone default clock_timestamp() not null,
+  constraint checkpoints_pkey PRIMARY KEY (bank_id, size),
+  constraint checkpoints_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id)
+);
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.checkpoints FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.checkpoints FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+alter table checkpoints enable row level security;
+create policy by_bank on checkpoints as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on checkpoints to countersign_service;
+
+create table clients (
+  id text not null,
+  kind text not null,
+  bank_id text,
+  legal_name text not null,
+  lei text not null,
+  website text not null,
+  contacts text[] not null,
+  class text,
+  jwks jsonb not null,
+  redirect_uris text[] default '{}'::text[] not null,
+  scopes text[] default '{}'::text[] not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  disabled_at timestamp with time zone,
+  constraint clients_pkey PRIMARY KEY (id),
+  constraint clients_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
+  constraint clients_class_check CHECK ((class = ANY (ARRAY['data_subject'::text, 'messaging_platform'::text, 'advertising'::text, 'third_party'::text]))),
+  constraint clients_id_check CHECK ((id ~ '^[A-Za-z0-9._:~-]{1,128}$'::text)),
+  constraint clients_kind_check CHECK ((kind = ANY (ARRAY['recipient'::text, 'bank'::text, 'auditor'::text]))),
+  constraint clients_lei_check CHECK ((lei ~ '^[A-Z0-9]{20}$'::text)),
+  constraint others_have_a_bank CHECK (((kind = 'recipient'::text) = (bank_id IS NULL))),
+  constraint recipients_have_a_class CHECK (((kind = 'recipient'::text) = (class IS NOT NULL)))
+);
+grant insert, select, update on clients to countersign_service;
+
+create table consent_tails (
+  bank_id text not null,
+  consent_id text not null,
+  n bigint not null,
+  constraint consent_tails_pkey PRIMARY KEY (bank_id, consent_id)
+) with (fillfactor=50);
+alter table consent_tails enable row level security;
+create policy by_bank on consent_tails as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on consent_tails to countersign_service;
+
+create table consents (
+  bank_id text not null,
+  id text not null,
+  recipient text not null,
+  state text not null,
+  requested jsonb not null,
+  terms jsonb,
+  link_id text,
+  bank_token_id text,
+  accounts_sealed bytea,
+  evidence_sealed bytea,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  granted_at timestamp with time zone,
+  expires_at timestamp with time zone,
+  redeemed_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  ended_by text,
+  ended_cause text,
+  revocation_reason text,
+  constraint consents_pkey PRIMARY KEY (bank_id, id),
+  constraint consents_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
+  constraint consents_ended_by_check CHECK ((ended_by = ANY (ARRAY['customer'::text, 'recipient'::text, 'bank'::text, 'operator'::text]))),
+  constraint consents_ended_cause_check CHECK ((ended_cause = ANY (ARRAY['term'::text, 'unredeemed'::text]))),
+  constraint consents_revocation_reason_check CHECK ((revocation_reason = ANY (ARRAY['USER_ACTION'::text, 'BUSINESS_RULE'::text]))),
+  constraint consents_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'active'::text, 'declined'::text, 'revoked'::text, 'expired'::text]))),
+  constraint ended_matches_state CHECK ((((state = 'revoked'::text) = ((ended_by IS NOT NULL) AND (ended_at IS NOT NULL) AND (revocation_reason IS NOT NULL))) AND ((state = 'expired'::text) = ((ended_cause IS NOT NULL) AND (ended_at IS NOT NULL))))),
+  constraint granted_has_terms CHECK (((state = ANY (ARRAY['active'::text, 'revoked'::text, 'expired'::text])) = ((terms IS NOT NULL) AND (granted_at IS NOT NULL) AND (expires_at IS NOT NULL) AND (link_id IS NOT NULL))))
+);
+CREATE INDEX consents_by_link ON public.consents USING btree (bank_id, link_id) WHERE (link_id IS NOT NULL);
+CREATE INDEX consents_requested ON public.consents USING btree (bank_id, created_at) WHERE (state = 'requested'::text);
+CREATE INDEX consents_to_expire ON public.consents USING btree (bank_id, expires_at) WHERE (state = 'active'::text);
+CREATE INDEX consents_unredeemed ON public.consents USING btree (bank_id, granted_at) WHERE ((state = 'active'::text) AND (redeemed_at IS NULL));
+CREATE UNIQUE INDEX one_active_consent ON public.consents USING btree (bank_id, link_id, recipient, ((terms ->> 'purpose'::text)), ((terms ->> 'delivery'::text))) WHERE (state = 'active'::text);
+alter table consents enable row level security;
+create policy by_bank on consents as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on consents to countersign_service;
+
+create table deliveries (
+  bank_id text not null,
+  pointer_hash bytea not null,
+  consent_id text not null,
+  client_id text not null,
+  clusters text[] not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  expires_at timestamp with time zone not null,
+  constraint deliveries_pkey PRIMARY KEY (bank_id, pointer_hash)
+);
+alter table deliveries enable row level security;
+create policy by_bank on deliveries as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on deliveries to countersign_service;
+
+create table devices (
+  bank_id text not null,
+  cookie_hash bytea not null,
+  login_index bytea not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  expires_at timestamp with time zone not null,
+  constraint devices_pkey PRIMARY KEY (bank_id, cookie_hash)
+);
+CREATE INDEX devices_by_login ON public.devices USING btree (bank_id, login_index);
+alter table devices enable row level security;
+create policy by_bank on devices as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on devices to countersign_service;
+
+create table draft_ids (
+  bank_id text not null,
+  draft_id text not null,
+  n bigint not null,
+  constraint draft_ids_pkey PRIMARY KEY (bank_id, draft_id),
+  constraint draft_ids_draft_id_check CHECK ((length(draft_id) = 22))
+);
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.draft_ids FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.draft_ids FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+alter table draft_ids enable row level security;
+create policy by_bank on draft_ids as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on draft_ids to countersign_service;
+
+create table entries (
+  bank_id text not null,
+  n bigint not null,
+  kind text not null,
+  at timestamp with time zone not null,
+  consent_id text,
+  leaf bytea not null,
+  constraint entries_pkey PRIMARY KEY (bank_id, n),
+  constraint entries_leaf_check CHECK (((length(leaf) >= 1) AND (length(leaf) <= 4096))),
+  constraint entries_n_check CHECK ((n >= 0))
+) partition by RANGE (n);
+create table entries_00 partition of entries FOR VALUES FROM ('0') TO ('4194304');
+create table entries_01 partition of entries FOR VALUES FROM ('4194304') TO ('8388608');
+create table entries_02 partition of entries FOR VALUES FROM ('8388608') TO ('12582912');
+create table entries_03 partition of entries FOR VALUES FROM ('12582912') TO ('16777216');
+create table entries_rest partition of entries FOR VALUES FROM ('16777216') TO (MAXVALUE);
+CREATE INDEX entries_by_consent ON ONLY public.entries USING btree (bank_id, consent_id, n) WHERE (consent_id IS NOT NULL);
+CREATE INDEX entries_epochs ON ONLY public.entries USING btree (bank_id, n) WHERE (kind = 'epoch'::text);
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.entries FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+alter table entries enable row level security;
+create policy by_bank on entries as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on entries to countersign_service;
+
+create table fetches (
+  bank_id text not null,
+  id text not null,
+  consent_id text not null,
+  interaction text not null,
+  at timestamp with time zone default clock_timestamp() not null,
+  constraint fetches_pkey PRIMARY KEY (bank_id, id)
+);
+alter table fetches enable row level security;
+create policy by_bank on fetches as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on fetches to countersign_service;
+
+create table leaf_hashes (
+  bank_id text not null,
+  n bigint not null,
+  hash bytea not null,
+  constraint leaf_hashes_pkey PRIMARY KEY (bank_id, n),
+  constraint leaf_hashes_hash_check CHECK ((length(hash) = 32))
+);
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.leaf_hashes FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.leaf_hashes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+alter table leaf_hashes enable row level security;
+create policy by_bank on leaf_hashes as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on leaf_hashes to countersign_service;
+
+create table ledger_heads (
+  bank_id text not null,
+  size bigint not null,
+  edge bytea not null,
+  totals jsonb not null,
+  at timestamp with time zone not null,
+  origin text not null,
+  vkey text not null,
+  constraint ledger_heads_pkey PRIMARY KEY (bank_id),
+  constraint ledger_heads_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
+  constraint ledger_heads_edge_check CHECK (((length(edge) % 32) = 0)),
+  constraint ledger_heads_size_check CHECK ((size > 0))
+) with (fillfactor=50);
+alter table ledger_heads enable row level security;
+create policy by_bank on ledger_heads as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select, update on ledger_heads to countersign_service;
+
+create table ledger_locks (
+  bank_id text not null,
+  constraint ledger_locks_pkey PRIMARY KEY (bank_id),
+  constraint ledger_locks_bank_id_check CHECK ((bank_id ~ '^[a-z0-9-]{1,40}$'::text))
+);
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.ledger_locks FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.ledger_locks FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+alter table ledger_locks enable row level security;
+create policy by_bank on ledger_locks as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select, update on ledger_locks to countersign_service;
+
+create table ledger_signed (
+  bank_id text not null,
+  size bigint not null,
+  edge bytea not null,
+  note text not null,
+  signed_at timestamp with time zone not null,
+  constraint ledger_signed_pkey PRIMARY KEY (bank_id),
+  constraint ledger_signed_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
+  constraint ledger_signed_edge_check CHECK (((length(edge) % 32) = 0)),
+  constraint ledger_signed_size_check CHECK ((size > 0))
+) with (fillfactor=50);
+alter table ledger_signed enable row level security;
+create policy by_bank on ledger_signed as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select, update on ledger_signed to countersign_service;
+
+create table link_keys (
+  bank_id text not null,
+  link_id text not null,
+  sealed bytea not null,
+  constraint link_keys_pkey PRIMARY KEY (bank_id, link_id)
+);
+alter table link_keys enable row level security;
+create policy by_bank on link_keys as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on link_keys to countersign_service;
+
+create table links (
+  bank_id text not null,
+  id text not null,
+  profile_index bytea not null,
+  login_index bytea not null,
+  recipient_sub text not null,
+  bank_sub text not null,
+  sealed bytea not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  constraint links_pkey PRIMARY KEY (bank_id, id),
+  constraint links_bank_id_profile_index_login_index_key UNIQUE (bank_id, profile_index, login_index),
+  constraint links_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id)
+);
+CREATE INDEX links_by_login ON public.links USING btree (bank_id, login_index);
+alter table links enable row level security;
+create policy by_bank on links as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on links to countersign_service;
+
+create table migrations (
+  id integer default nextval('migrations_id_seq'::regclass) not null,
+  name character varying(255),
+  batch integer,
+  migration_time timestamp with time zone,
+  constraint migrations_pkey PRIMARY KEY (id)
+);
+grant select (name) on migrations to countersign_service;
+
+create table migrations_lock (
+  index integer default nextval('migrations_lock_index_seq'::regclass) not null,
+  is_locked integer,
+  constraint migrations_lock_pkey PRIMARY KEY (index)
+);
+
+create table outbox (
+  bank_id text not null,
+  id text not null,
+  task text not null,
+  about text not null,
+  due_at timestamp with time zone default clock_timestamp() not null,
+  attempts integer default 0 not null,
+  done_at timestamp with time zone,
+  constraint outbox_pkey PRIMARY KEY (bank_id, id),
+  constraint outbox_task_check CHECK ((task = 'bank_token.revoke'::text))
+);
+CREATE INDEX outbox_due ON public.outbox USING btree (bank_id, due_at) WHERE (done_at IS NULL);
+alter table outbox enable row level security;
+create policy by_bank on outbox as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on outbox to countersign_service;
+
+create table pushed_requests (
+  bank_id text not null,
+  handle_hash bytea not null,
+  client_id text not null,
+  consent_id text not null,
+  redirect_uri text not null,
+  state text,
+  scope text not null,
+  code_challenge text not null,
+  dpop_jkt text,
+  profile_sealed bytea not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  expires_at timestamp with time zone not null,
+  constraint pushed_requests_pkey PRIMARY KEY (bank_id, handle_hash),
+  constraint pushed_requests_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
+  constraint pushed_requests_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients(id)
+);
+alter table pushed_requests enable row level security;
+create policy by_bank on pushed_requests as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on pushed_requests to countersign_service;
+
+create table refresh_tokens (
+  bank_id text not null,
+  token_hash bytea not null,
+  client_id text not null,
+  consent_id text not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  ended_at timestamp with time zone,
+  constraint refresh_tokens_pkey PRIMARY KEY (bank_id, token_hash),
+  constraint refresh_tokens_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
+  constraint refresh_tokens_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients(id)
+);
+CREATE INDEX refresh_tokens_by_consent ON public.refresh_tokens USING btree (bank_id, consent_id);
+alter table refresh_tokens enable row level security;
+create policy by_bank on refresh_tokens as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on refresh_tokens to countersign_service;
+
+create table refusal_tallies (
+  bank_id text not null,
+  client_id text not null,
+  consent_id text default ''::text not null,
+  reason text not null,
+  minute timestamp with time zone not null,
+  class text not null,
+  pending bigint not null,
+  constraint refusal_tallies_pkey PRIMARY KEY (bank_id, client_id, consent_id, reason, minute),
+  constraint refusal_tallies_pending_check CHECK ((pending >= 0))
+) with (fillfactor=50);
+alter table refusal_tallies enable row level security;
+create policy by_bank on refusal_tallies as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on refusal_tallies to countersign_service;
+
+create table replays (
+  hash bytea not null,
+  expires_at timestamp with time zone not null,
+  constraint replays_pkey PRIMARY KEY (hash)
+);
+CREATE INDEX replays_by_expiry ON public.replays USING btree (expires_at);
+grant delete, insert, select, update on replays to countersign_service;
+
+create table revoked_tokens (
+  bank_id text not null,
+  jti text not null,
+  expires_at timestamp with time zone not null,
+  constraint revoked_tokens_pkey PRIMARY KEY (bank_id, jti)
+);
+alter table revoked_tokens enable row level security;
+create policy by_bank on revoked_tokens as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on revoked_tokens to countersign_service;
+
+create table sessions (
+  cookie_hash bytea not null,
+  sealed bytea not null,
+  expires_at timestamp with time zone not null,
+  constraint sessions_pkey PRIMARY KEY (cookie_hash)
+);
+CREATE INDEX sessions_by_expiry ON public.sessions USING btree (expires_at);
+grant delete, insert, select, update on sessions to countersign_service;
+
+create table subtree_hashes (
+  bank_id text not null,
+  level smallint not null,
+  i bigint not null,
+  hash bytea not null,
+  constraint subtree_hashes_pkey PRIMARY KEY (bank_id, level, i),
+  constraint subtree_hashes_hash_check CHECK ((length(hash) = 32)),
+  constraint subtree_hashes_level_check CHECK ((level > 0))
+);
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.subtree_hashes FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.subtree_hashes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+alter table subtree_hashes enable row level security;
+create policy by_bank on subtree_hashes as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on subtree_hashes to countersign_service;

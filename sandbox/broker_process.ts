@@ -1,0 +1,53 @@
+import type { ChildProcess } from 'node:child_process'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from '../src/config.ts'
+import { endProcess, startModule } from './module_process.ts'
+
+/** A broker in a process of its own. */
+export interface BrokerProcess {
+  readonly url: string
+  readonly child: ChildProcess
+  /** SIGTERM, which drains. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts `countersign serve` for a sandbox's configuration on another port, and returns once it listens. Its issuer stays the
+ * configuration's, as behind a load balancer. `folder` is where its keys are written.
+ */
+export async function startBroker(
+  config: Config,
+  { port, folder }: { port: number; folder: string },
+): Promise<BrokerProcess> {
+  const env = await environmentOf({ ...config, port }, folder)
+  const { child } = await startModule('sandbox/broker_main', env)
+  return { url: `http://${config.host}:${port}`, child, stop: () => endProcess(child) }
+}
+
+/** The environment that says what a configuration says. Secrets go to files that their owner alone can read. */
+export async function environmentOf(
+  config: Config,
+  folder: string,
+): Promise<Record<string, string>> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const file = async (name: string, content: string) => {
+    const path = join(folder, name)
+    await writeFile(path, content, { mode: 0o600 })
+    return path
+  }
+  return {
+    DATABASE_URL: config.databaseUrl,
+    ISSUER: config.issuer,
+    HOST: config.host,
+    PORT: String(config.port),
+    BANKS_FILE: config.banksFile,
+    MASTER_KEY_FILE: await file('master.key', config.masterKey.toString('base64url')),
+    LEDGER_KEY_FILE: await file('ledger.key', config.ledgerSeed.toString('base64url')),
+    TOKEN_KEYS_FILE: await file('token_keys.json', JSON.stringify({ keys: config.tokenKeys })),
+    CLIENT_KEY_FILE: await file('client_key.json', JSON.stringify(config.clientKey)),
+    MARKS: config.marks,
+    EPOCH_SECONDS: String(config.epochSeconds),
+    LOG_LEVEL: config.logLevel,
+  }
+}

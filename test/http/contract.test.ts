@@ -1,0 +1,152 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from '@jest/globals'
+import express, { type Express } from 'express'
+import supertest from 'supertest'
+import { openAuthorization } from '../../src/authorization/authorization.ts'
+import { createApp } from '../../src/http/app.ts'
+import { jsonBody, openContract } from '../../src/http/contract.ts'
+import { problems } from '../../src/http/problem.ts'
+import { openLog } from '../../src/observe/log.ts'
+import { newSigner } from '../support/jwt.ts'
+import { testBroker } from '../support/test_broker.ts'
+
+const contract = openContract()
+
+/** Steps between pages: forms and redirects that no other program calls. */
+const steps = /^(get|post) \/(oauth\/authorize|connections|d\/\{pointer\}|web)(\/|$)/
+
+describe('openapi.yaml and the routes', () => {
+  it('list each other, but for the steps between pages', async () => {
+    const served = await routesOf()
+    const described = contract.operations.map(({ method, path }) => `${method} ${path}`)
+    expect(described.filter((operation) => !served.includes(operation))).toEqual([])
+    expect(served.filter((route) => !described.includes(route) && !steps.test(route))).toEqual([])
+  })
+
+  it('name each operation once', () => {
+    const ids = contract.operations.map(({ id }) => id)
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+})
+
+/** Every method and path of the whole app, with parameters written as OpenAPI does. No database is reached for it. */
+async function routesOf(): Promise<string[]> {
+  const broker = await testBroker('postgres://nobody@127.0.0.1:1/none', { banks: [] })
+  const authorization = openAuthorization(broker, {
+    signingKeys: [newSigner('ES256').privateJwk],
+    nonceKey: randomBytes(32),
+  })
+  const app = createApp(broker, authorization, openLog('silent'))
+  await broker.close()
+  return [...new Set(layersOf(app.router))].toSorted()
+}
+
+interface Layer {
+  readonly route?: {
+    readonly path: string
+    readonly stack: readonly { readonly method?: string }[]
+  }
+  readonly handle?: object
+}
+
+/** Express keeps no list of its routes: they are in the layers of its routers, which are mounted at the root here. */
+function layersOf(router: object): string[] {
+  const layers: readonly Layer[] = Reflect.get(router, 'stack') ?? []
+  return layers.flatMap(({ route, handle }) => {
+    if (route === undefined) return handle === undefined ? [] : layersOf(handle)
+    const path = route.path
+      .replace(/[:*](\w+)/g, '{$1}')
+      .replace('grants/{id}', 'grants/{grant_id}')
+    const methods = route.stack.map(({ method }) => method)
+    return methods
+      .filter((method) => method !== undefined && method !== 'head')
+      .map((method) => `${method} ${path}`)
+  })
+}
+
+describe('the reader of an operation', () => {
+  const read = contract.reader<{ query: object; path: object; header: object }>('listTransactions')
+  const app = appOf((req) => read(req))
+  const get = (query: string) =>
+    supertest(app).get(`/one/${query}`).set('DPoP', 'proof').set('Colour', 'red')
+
+  it('gives what the operation names, numbers as numbers, and nothing else', async () => {
+    const { body } = await get('?limit=20&startDate=2026-01-01&colour=red&colour=blue').expect(200)
+    expect(body).toEqual({
+      path: { accountId: 'one' },
+      query: { limit: 20, startDate: '2026-01-01' },
+      header: { dpop: 'proof' },
+    })
+  })
+
+  it('names everything that is wrong, and repeats nothing that was sent', async () => {
+    const { body, text } = await get('?limit=secret1&startDate=secret2').expect(400)
+    expect(body).toMatchObject({ code: 'invalid_request', title: 'Bad request', status: 400 })
+    expect(body.errors.map(({ name }: { name: string }) => name)).toEqual(['startDate', 'limit'])
+    expect(text).not.toContain('secret')
+  })
+
+  it.each(['007', '1e2', '0x10', ' 5', '5.0', ''])('takes %j for no integer', async (limit) => {
+    await get(`?limit=${encodeURIComponent(limit)}`).expect(400)
+  })
+
+  it('refuses a named parameter that is repeated', async () => {
+    const { body } = await get('?limit=5&limit=6').expect(400)
+    expect(body.errors).toEqual([{ in: 'query', name: 'limit', detail: 'is sent more than once' }])
+  })
+
+  it('finds nothing at a path that nothing of ours can have', async () => {
+    const { body } = await supertest(app)
+      .get(`/${'x'.repeat(257)}/`)
+      .set('DPoP', 'p')
+      .expect(404)
+    expect(body).toMatchObject({ code: 'not_found' })
+    expect(body).not.toHaveProperty('errors')
+  })
+
+  it('exists for operations of openapi.yaml only', () => {
+    expect(() => contract.reader('getEverything')).toThrow('no operation getEverything')
+  })
+})
+
+describe('a JSON body', () => {
+  const read = contract.reader<{ body: object }>('createDelivery')
+  const app = appOf((req) => read(req).body)
+  const post = (text: string, type = 'application/json') =>
+    supertest(app).post('/one/').set('DPoP', 'proof').type(type).send(text)
+
+  it('is given as it was sent', async () => {
+    const { body } = await post('{"clusters":["BALANCES"]}', 'application/json; charset=utf-8')
+    expect(body).toEqual({ clusters: ['BALANCES'] })
+  })
+
+  it.each([
+    ['malformed', '{', 400],
+    ['empty', '', 400],
+    ['no object', '[]', 400],
+    ['with an unknown member', '{"clusters":["BALANCES"],"__proto__":{"hours":1}}', 400],
+    ['too long', `{"clusters":["BALANCES"]${' '.repeat(64 * 1024)}}`, 413],
+  ])('is refused when it is %s', async (_, text, status) => {
+    await post(text).expect(status)
+  })
+
+  it('is refused under another media type', async () => {
+    await post('{"clusters":["BALANCES"]}', 'text/plain').expect(415)
+    await supertest(app).post('/one/').set('DPoP', 'proof').expect(415)
+  })
+
+  it('names at most 16 of its faults', async () => {
+    const { body } = await post(JSON.stringify({ clusters: Array(99).fill('secret') })).expect(400)
+    expect(body.errors).toHaveLength(16)
+  })
+})
+
+/** Answers with what a reader gives, at a path with one parameter. */
+function appOf(read: (req: express.Request) => object): Express {
+  return express()
+    .set('query parser', 'simple')
+    .all('/:accountId/', jsonBody, (req, res) => {
+      res.json(read(req))
+    })
+    .use(problems('https://broker.example'))
+}

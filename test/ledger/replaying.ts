@@ -1,0 +1,20 @@
+import { replayEntry, startReplay, Violation, type Replay } from '../../src/ledger/replay.ts'
+import { verifyJws } from '../../src/storage/jws.ts'
+
+/** The state after these entries. Throws the first violation. */
+export function replayAll(entries: readonly Uint8Array[]): Replay {
+  const state = startReplay()
+  for (const bytes of entries) replayEntry(state, bytes, verifyJws)
+  return state
+}
+
+/** The first rule that these entries break, and where; undefined when they break none. */
+export function violationOf(entries: readonly Uint8Array[]): Violation | undefined {
+  try {
+    replayAll(entries)
+    return undefined
+  } catch (error) {
+    if (error instanceof Violation) return error
+    throw error
+  }
+}

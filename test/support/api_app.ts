@@ -1,0 +1,216 @@
+import { randomBytes } from 'node:crypto'
+import type { Express } from 'express'
+import supertest from 'supertest'
+import { mintAccessToken } from '../../src/authorization/access_token.ts'
+import { openAuthorization, type Authorization } from '../../src/authorization/authorization.ts'
+import { approveRecipient } from '../../src/broker/approve_recipient.ts'
+import { grantConsent } from '../../src/broker/grant_consent.ts'
+import { scopeOf } from '../../src/consent/cluster.ts'
+import type { RequestedTerms } from '../../src/consent/terms.ts'
+import { createApp } from '../../src/http/app.ts'
+import { consentOf, readEntry, type Entry } from '../../src/ledger/entry.ts'
+import { openLog, type Log, type RequestEvent } from '../../src/observe/log.ts'
+import { classOf, insertClient, type Client } from '../../src/storage/clients.ts'
+import { findConsent, insertRequested } from '../../src/storage/consents.ts'
+import { inBank } from '../../src/storage/database.ts'
+import { random128, routed } from '../../src/storage/ids.ts'
+import { findLedger, readLeaves } from '../../src/storage/ledgers.ts'
+import { contractCheck } from './contract_check.ts'
+import { checking, fakeBanks, savings, type FakeBanks } from './fake_banks.ts'
+import { newSigner, sha256 } from './jwt.ts'
+import { testBank, testBroker, type TestBroker } from './test_broker.ts'
+
+export const bank = 'first-bank'
+export const otherBank = 'other-bank'
+export const recipient = 'messenger'
+const purpose = 'https://w3id.org/dpv#RequestedServiceProvision'
+
+export type Method = 'get' | 'head' | 'put' | 'post' | 'delete'
+
+/** The whole server over a real broker and database. Every answer to `call` is held against openapi.yaml. */
+export interface ApiApp {
+  readonly app: Express
+  readonly broker: TestBroker
+  readonly banks: FakeBanks
+  /** What was logged of requests. */
+  readonly events: RequestEvent[]
+  readonly log: Log
+  /** An active consent, with its handles of the checking and the savings account, in this order. */
+  consent(change?: Partial<RequestedTerms>): Promise<ActiveConsent>
+  /** A token of the recipient under a consent. */
+  consentToken(
+    consent: Pick<ActiveConsent, 'id'>,
+    change?: { clientId?: string; jti?: string },
+  ): string
+  /** A token of a client for itself. */
+  clientToken(clientId: string, scope: string, ofBank?: string): string
+  /** A call, with a good proof when it has a token. */
+  call(method: Method, path: string, token?: string): supertest.Test
+  /** A bank's ledger, or what of it names one consent. */
+  entries(ofBank: string, consentId?: string): Promise<Entry[]>
+  close(): Promise<void>
+}
+
+export interface ActiveConsent {
+  readonly id: string
+  readonly checking: string
+  readonly savings: string
+}
+
+export async function apiApp(serviceUrl: string): Promise<ApiApp> {
+  const banks = fakeBanks()
+  const signing = testBank(bank)
+  const inner = await testBroker(serviceUrl, {
+    banks: [signing, testBank(otherBank)],
+    bankPort: banks,
+  })
+  const broker = { ...inner, classOf: (client: string) => classOf(inner.db, client) }
+  await register(broker)
+  for (const id of [recipient, 'other-recipient'])
+    await approveRecipient(broker, {
+      bank,
+      jws: signing.approve({
+        ...{ recipient: id, class: 'messaging_platform', purposes: [purpose] },
+        clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
+      }),
+    })
+  const authorization = openAuthorization(broker, {
+    signingKeys: [newSigner('ES256').privateJwk],
+    nonceKey: randomBytes(32),
+  })
+  const events: RequestEvent[] = []
+  const log: Log = { ...openLog('silent'), request: (event) => void events.push(event) }
+  const app = createApp(broker, authorization, log)
+  return {
+    ...{ app, broker, banks, events, log },
+    ...clientOf(app, broker, authorization),
+    consent: (change = {}) => activeConsent(broker, change),
+    entries: (ofBank, consentId) => entriesOf(broker, ofBank, consentId),
+    close: () => inner.close(),
+  }
+}
+
+async function register(broker: TestBroker): Promise<void> {
+  const registered: Omit<Client, 'id' | 'kind' | 'class' | 'bank'> = {
+    legalName: 'Harbor Messaging, Inc.',
+    lei: '7H6GLXDRUGQFU57RNE97',
+    website: 'https://recipient.example',
+    contacts: ['privacy@recipient.example'],
+    jwks: { keys: [] },
+    redirectUris: [],
+    scopes: [],
+  }
+  for (const id of [recipient, 'other-recipient'])
+    await insertClient(broker.db, {
+      ...registered,
+      id,
+      kind: 'recipient',
+      class: 'messaging_platform',
+    })
+  await insertClient(broker.db, {
+    ...registered,
+    id: 'ads',
+    kind: 'recipient',
+    class: 'advertising',
+  })
+}
+
+function clientOf(
+  app: Express,
+  broker: TestBroker,
+  authorization: Authorization,
+): Pick<ApiApp, 'consentToken' | 'clientToken' | 'call'> {
+  const prover = newSigner('ES256')
+  const jkt = sha256(
+    JSON.stringify({
+      crv: prover.publicJwk.crv,
+      kty: prover.publicJwk.kty,
+      x: prover.publicJwk.x,
+      y: prover.publicJwk.y,
+    }),
+  )
+  const check = contractCheck()
+  const base = { jkt, lifetime_s: 300 }
+  const proofOf = (method: string, path: string, token: string) =>
+    prover.sign({
+      header: { typ: 'dpop+jwt', alg: prover.alg, jwk: prover.publicJwk },
+      claims: {
+        jti: randomBytes(16).toString('hex'),
+        htm: method.toUpperCase(),
+        htu: broker.issuer + path,
+        iat: Math.floor(broker.now() / 1000),
+        nonce: authorization.nonces.current(broker.now()),
+        ath: sha256(token),
+      },
+    })
+  return {
+    consentToken: ({ id }, { clientId = recipient, jti = random128() } = {}) =>
+      mintAccessToken(
+        authorization,
+        {
+          ...{ ...base, clientId, jti, sub: 'pairwise', bank: id.split('.')[0] ?? '' },
+          ...{ scope: scopeOf(['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS']) },
+          consent: { id, details: [] },
+        },
+        broker.now(),
+      ),
+    clientToken: (clientId, scope, ofBank) =>
+      mintAccessToken(
+        authorization,
+        {
+          ...{ ...base, clientId, jti: random128(), sub: clientId, scope },
+          ...(ofBank === undefined ? {} : { bank: ofBank }),
+        },
+        broker.now(),
+      ),
+    call(method, url, token) {
+      const [path = ''] = url.split('?')
+      const sent = supertest(app)[method](url)
+      if (token !== undefined)
+        void sent.set({ Authorization: `DPoP ${token}`, DPoP: proofOf(method, path, token) })
+      return sent.expect(({ status, type, headers, body }) => {
+        if (method !== 'head') check(method, path, { status, type, headers, body })
+      })
+    },
+  }
+}
+
+async function activeConsent(
+  broker: TestBroker,
+  change: Partial<RequestedTerms>,
+): Promise<ActiveConsent> {
+  await broker.signer.sign(bank) // nobody else does here, and releases stop when nobody does
+  const id = routed(bank, random128())
+  const requested: RequestedTerms = {
+    ...{ recipient, bank, purpose, one_time: false, lookback_days: 90, duration_days: 90 },
+    ...{ clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'], delivery: 'in_thread' },
+    ...change,
+  }
+  await inBank(broker.db, bank, (tx) => insertRequested(tx, { id, requested }))
+  const customer = randomBytes(8).toString('hex')
+  await grantConsent(broker, {
+    ...{ bank, consentId: id, termsSalt: sha256('salt'), termsCommitment: sha256('terms') },
+    profile: { page_id: '1001', psid: customer, display_name: 'Ana Ortiz' },
+    login: {
+      subject: customer,
+      idToken: 'signed by the bank',
+      tokens: { access_token: customer, expires: broker.now() + 600_000 },
+    },
+    accounts: [checking, savings].map(({ accountId }) => ({
+      bankAccountId: accountId,
+      display: '',
+    })),
+    disclosure: { version: '1', language: 'en', sha256: sha256('disclosure') },
+  })
+  const consent = (await findConsent(broker.db, bank, id))?.consent
+  const [first = '', second = ''] = consent && 'terms' in consent ? consent.terms.accounts : []
+  return { id, checking: first, savings: second }
+}
+
+async function entriesOf(broker: TestBroker, ofBank: string, consentId?: string): Promise<Entry[]> {
+  const size = (await findLedger(broker.db, ofBank))?.size ?? 0
+  const leaves = await readLeaves(broker.db, ofBank, { from: 0, to: size })
+  return leaves
+    .map((leaf) => readEntry(leaf))
+    .filter((entry) => consentId === undefined || consentOf(entry) === consentId)
+}

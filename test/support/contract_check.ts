@@ -1,0 +1,113 @@
+import type { Ajv2020 } from 'ajv/dist/2020.js'
+import { openValidators, readDocument, schemaAt, type OpenApi } from '../../src/http/contract.ts'
+
+/** An answer as a client sees it. */
+export interface Answer {
+  readonly status: number
+  readonly type: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: unknown
+}
+
+interface Described {
+  readonly headers?: Readonly<Record<string, Header | Reference>>
+  readonly content?: Readonly<Record<string, object>>
+}
+
+interface Header {
+  readonly required?: boolean
+  readonly schema: object
+}
+
+interface Reference {
+  readonly $ref: string
+}
+
+/**
+ * Holds answers against openapi.yaml: the operation has that status, the status that content type and those headers, and the
+ * JSON is what the schema says, without a member that it does not name. Throws for an answer that is not described.
+ */
+export function contractCheck(): (method: string, path: string, answer: Answer) => void {
+  const document = closed(readDocument())
+  const validators = openValidators(document)
+  const operations = Object.entries(document.paths)
+    .flatMap(([template, item]) =>
+      Object.keys(item).map((method) => ({ template, method, matches: matcher(template) })),
+    )
+    .toSorted((a, b) => b.template.length - a.template.length)
+  return (method, path, answer) => {
+    const found = operations.find((one) => one.method === method && one.matches.test(path))
+    if (found === undefined && [404, 405].includes(answer.status)) return
+    if (found === undefined) throw new Error(`openapi.yaml does not describe ${method} ${path}`)
+    const { value: described, at } = resolve<Described>(document, [
+      ...['paths', found.template, found.method, 'responses', String(answer.status)],
+    ])
+    if (described === undefined) throw new Error(`${at.join(' ')} is not described`)
+    checkHeaders(document, validators, { at, described, answer })
+    checkBody(validators, { at, described, answer })
+  }
+}
+
+/** `{tile}` and `{bundle}` have slashes of their own, which OpenAPI cannot say. The longer template is tried first. */
+const matcher = (template: string): RegExp =>
+  new RegExp(`^${template.replace(/\{(tile|bundle)\}/, '.+').replace(/\{\w+\}/g, '[^/]+')}$`)
+
+function checkHeaders(
+  document: OpenApi,
+  validators: Ajv2020,
+  { at, described, answer }: { at: readonly string[]; described: Described; answer: Answer },
+): void {
+  for (const name of Object.keys(described.headers ?? {})) {
+    const header = resolve<Header>(document, [...at, 'headers', name])
+    const value = answer.headers[name.toLowerCase()]
+    if (value === undefined && header.value?.required !== true) continue
+    const validate = validators.compile(schemaAt(...header.at, 'schema'))
+    if (!validate(value))
+      throw new Error(`${name}: ${value} ${validators.errorsText(validate.errors)}`)
+  }
+}
+
+function checkBody(
+  validators: Ajv2020,
+  { at, described, answer }: { at: readonly string[]; described: Described; answer: Answer },
+): void {
+  const types = Object.keys(described.content ?? {})
+  if (types.length === 0 && answer.type === '') return
+  if (!types.includes(answer.type)) throw new Error(`${at.join('/')} is not ${answer.type}`)
+  if (!answer.type.endsWith('json')) return
+  const validate = validators.compile(schemaAt(...at, 'content', answer.type, 'schema'))
+  if (!validate(answer.body))
+    throw new Error(
+      `${at.join('/')}: ${validators.errorsText(validate.errors)}: ${JSON.stringify(answer.body)}`,
+    )
+}
+
+/** What is at these names, behind references, and where that is. */
+function resolve<T>(
+  document: OpenApi,
+  names: readonly string[],
+): { value: T | undefined; at: readonly string[] } {
+  let value: unknown = document
+  let at: readonly string[] = []
+  for (const name of names) {
+    at = [...at, name]
+    value = memberOf(value, name)
+    const reference = memberOf(value, '$ref')
+    if (typeof reference !== 'string') continue
+    at = reference.replace('#/', '').split('/')
+    value = at.reduce(memberOf, document)
+  }
+  return { value: value as T | undefined, at }
+}
+
+const memberOf = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+
+/** The same document with every object closed that does not say whether it is open. */
+function closed(document: OpenApi): OpenApi {
+  return JSON.parse(JSON.stringify(document), (_, value: unknown) =>
+    memberOf(value, 'type') === 'object' && memberOf(value, 'properties') !== undefined
+      ? { additionalProperties: false, ...Object(value) }
+      : value,
+  )
+}
