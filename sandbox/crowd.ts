@@ -57,28 +57,32 @@ export function startCrowd({
   let stopped = false
 
   const note = (status: number | 'lost') => answers.set(status, (answers.get(status) ?? 0) + 1)
-  const anyUrl = () => pick(urls)
 
-  const read = async ({ bank, consent: { id } }: CrowdConsent) => {
+  /** Whether an answer came. */
+  const read = async (url: string, { bank, consent: { id } }: CrowdConsent): Promise<boolean> => {
     const asked = performance.now()
-    const answer = await call(anyUrl(), {
+    const answer = await call(url, {
       method: 'GET',
       path: '/fdx/v6/accounts',
       token: tokens.get(id) ?? '',
     })
     note(answer?.status ?? 'lost')
-    if (answer?.status !== 200) return sleep(pause_ms)
+    if (answer?.status !== 200) {
+      await sleep(pause_ms)
+      return answer !== undefined
+    }
     const [n, hash = ''] = answer.entry.split(' ')
     const release = { bank, consentId: id, n: Number(n), hash }
     acknowledged.push(release)
     if (asked > (endedAt.get(id) ?? Infinity)) tooLate.push(release)
+    return true
   }
 
   const revoke = async ({ bank, consent: { id } }: CrowdConsent) => {
     const token = mint.backEndToken(bank)
     for (;;) {
       const began = performance.now()
-      const answer = await call(anyUrl(), {
+      const answer = await call(pick(urls), {
         method: 'PUT',
         path: `/fdx/v6/consents/${id}/revocation`,
         token,
@@ -98,7 +102,9 @@ export function startCrowd({
   for (let i = 0; i < clients; i++)
     running.push(
       (async () => {
-        while (!stopped) await read(pick(consents))
+        // A client stays with one process until that gives no answer.
+        for (let place = i; !stopped;)
+          if (!(await read(urls[place % urls.length] ?? '', pick(consents)))) place += 1
       })(),
     )
 

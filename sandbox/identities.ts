@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { JWK } from 'jose'
+import { errorCode } from '../src/storage/error_code.ts'
 import { generateBankKeys, generateKey, type BankKeys } from './banks/bank_keys.ts'
 
 /** Every secret of a sandbox, made at its first start. They open nothing outside it. */
@@ -25,7 +26,7 @@ export async function openIdentities(
   try {
     return JSON.parse(await readFile(path, 'utf8')) as Identities
   } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'ENOENT') throw error
+    if (errorCode(error) !== 'ENOENT') throw error
   }
   const made: Identities = {
     masterKey: randomBytes(32).toString('base64url'),

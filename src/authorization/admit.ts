@@ -29,6 +29,13 @@ export interface Admitted {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** A client that asks for a token, with the key that the token will be bound to. */
+export interface Asker {
+  readonly client: Client
+  readonly form: Form
+  readonly jkt: string
+}
+
 /**
  * Admits a client to an endpoint: its assertion, and its proof if it sent one. Both are checked before either is used up, so
  * that an assertion survives being told of a nonce. Throws `OAuthError`.

@@ -1,5 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
-import { findClient, type Client } from '../storage/clients.ts'
+import { findClient, isClientId, type Client } from '../storage/clients.ts'
 import type { Once } from '../storage/replays.ts'
 import type { Authorization } from './authorization.ts'
 import type { Form } from './form.ts'
@@ -42,7 +42,7 @@ export async function checkAssertion(
     const { iss, sub } = jwt.claims
     if (typeof iss !== 'string' || iss !== sub || (form.get('client_id') ?? iss) !== iss)
       throw new JwtError('iss, sub and client_id of a client assertion are the same')
-    const client = await findClient(broker.db, iss)
+    const client = isClientId(iss) ? await findClient(broker.db, iss) : undefined
     if (client === undefined || !(await isSignedByClient(jwt, client)))
       throw new JwtError('the client is not known, or not by this key')
     return { client, once: checkClaims(jwt.claims, { client, issuer, now: broker.now() / 1000 }) }

@@ -32,14 +32,16 @@ export async function issueCode(
   return code
 }
 
-/** Where to send the browser: the pushed `redirect_uri` with the outcome, `state`, and `iss` (RFC 9207). */
+/** Where to send the browser: the pushed `redirect_uri`, unchanged, with the outcome, `state`, and `iss` (RFC 9207). */
 export function authorizationResponse(
   issuer: string,
   { redirectUri, state }: Pick<PushedRequest, 'redirectUri' | 'state'>,
   outcome: { code: string } | { error: OAuthErrorCode; error_description?: string },
 ): string {
-  const url = new URL(redirectUri)
-  for (const [name, value] of Object.entries({ ...outcome, state, iss: issuer }))
-    if (value !== undefined) url.searchParams.set(name, value)
-  return url.href
+  const parameters = new URLSearchParams({
+    ...outcome,
+    ...(state === undefined ? {} : { state }),
+    iss: issuer,
+  })
+  return `${redirectUri}${redirectUri.includes('?') ? '&' : '?'}${parameters}`
 }

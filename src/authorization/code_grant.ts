@@ -7,6 +7,7 @@ import { bankOf, random128, random256, routed } from '../storage/ids.ts'
 import { endRefreshTokens, insertRefreshToken } from '../storage/refresh_tokens.ts'
 import { revokeToken } from '../storage/revoked_tokens.ts'
 import { token_s_max } from './access_token.ts'
+import type { Asker } from './admit.ts'
 import type { Authorization } from './authorization.ts'
 import {
   asRecipient,
@@ -18,7 +19,6 @@ import {
 } from './consent_token.ts'
 import { required, type Form } from './form.ts'
 import { OAuthError } from './oauth_error.ts'
-import type { Asker } from './token.ts'
 
 interface Redeemed extends Redeemable {
   readonly refreshToken?: string

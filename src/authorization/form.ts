@@ -12,6 +12,7 @@ export function parseForm(body: string): Form {
   for (const [name, value] of new URLSearchParams(body)) {
     if (form.has(name))
       throw new OAuthError('invalid_request', 'a parameter is sent more than once')
+    if (value.includes('\0')) throw new OAuthError('invalid_request', 'a parameter holds NUL')
     form.set(name, value)
   }
   for (const [name, value] of form) if (value === '') form.delete(name)

@@ -3,12 +3,12 @@ import { scopeOf } from '../consent/cluster.ts'
 import { inBank } from '../storage/database.ts'
 import { bankOf, random128 } from '../storage/ids.ts'
 import { findRefreshToken } from '../storage/refresh_tokens.ts'
+import type { Asker } from './admit.ts'
 import type { Authorization } from './authorization.ts'
 import { asRecipient, consentTokens, readRedeemable, refuse } from './consent_token.ts'
 import { required } from './form.ts'
 import { OAuthError } from './oauth_error.ts'
 import { sameScopes } from './scopes.ts'
-import type { Asker } from './token.ts'
 
 /**
  * refresh_token: a new access token, bound to the key of this request, while the consent is active. The refresh token stays as

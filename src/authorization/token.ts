@@ -1,22 +1,14 @@
 import type { Broker } from '../broker/broker.ts'
-import type { Client } from '../storage/clients.ts'
 import { random128 } from '../storage/ids.ts'
 import { mintAccessToken, token_s_max } from './access_token.ts'
-import { admit, type Answer, type EndpointRequest } from './admit.ts'
+import { admit, type Answer, type Asker, type EndpointRequest } from './admit.ts'
 import type { Authorization } from './authorization.ts'
 import { redeem } from './code_grant.ts'
-import { required, type Form } from './form.ts'
+import { required } from './form.ts'
 import { grantTypes } from './metadata.ts'
 import { OAuthError } from './oauth_error.ts'
 import { refresh } from './refresh_grant.ts'
 import { mayHave } from './scopes.ts'
-
-/** A client that asks for a token, with the key that the token will be bound to. */
-export interface Asker {
-  readonly client: Client
-  readonly form: Form
-  readonly jkt: string
-}
 
 const grants: Readonly<
   Record<

@@ -3,6 +3,7 @@ import { consentOf, writeEntry, type Draft as EntryDraft, type Entry } from '../
 import { addTotals } from '../ledger/totals.ts'
 import type { RefusalReason } from '../consent/refusal.ts'
 import { append as appendLeaf, leafHash, type Subtree } from '../merkle/tree.ts'
+import { errorCode } from '../storage/error_code.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import {
   entriesOfDrafts,
@@ -183,7 +184,7 @@ function failAll(batch: readonly Waiting[], error: Error): void {
 
 /** Errors of the data itself (SQLSTATE classes 22 and 23): trying again cannot help, trying alone can. */
 function isDataError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /^2[23]/.test(String(error.code))
+  return /^2[23]/.test(errorCode(error) ?? '')
 }
 
 async function attemptBatch(

@@ -22,6 +22,9 @@ interface Registered {
   readonly scopes: readonly string[]
 }
 
+/** Whether a client can have this id; the table's constraint says the same. */
+export const isClientId = (id: string): boolean => /^[A-Za-z0-9._:~-]{1,128}$/.test(id)
+
 /** An enabled client. Read at each use: a client that was disabled is refused from that moment. */
 export async function findClient(db: Database, id: string): Promise<Client | undefined> {
   const { rows } = await db.knex.raw<{ rows: ClientRow[] }>(

@@ -7,9 +7,7 @@ import type { MarkStore } from './marks.ts'
  */
 export function openMarkDatabase(url: string): MarkStore & { close(): Promise<void> } {
   const pool = new pg.Pool({ connectionString: url, max: 2, statement_timeout: 2_000 })
-  const ready = pool.query(
-    'create table if not exists signed_marks (origin text primary key, size bigint not null, root text not null)',
-  )
+  const ready = pool.query(makeSql)
   // Whoever asks first hears of the failure; unasked, it must not end the process.
   ready.catch(() => undefined)
   return {
@@ -38,3 +36,12 @@ export function openMarkDatabase(url: string): MarkStore & { close(): Promise<vo
     close: () => pool.end(),
   }
 }
+
+/** "If not exists" alone fails for the second of two processes that make the table at the same time. */
+const makeSql = `do $$
+begin
+  create table if not exists signed_marks (origin text primary key, size bigint not null, root text not null);
+exception when unique_violation or duplicate_table then
+  null;
+end
+$$`

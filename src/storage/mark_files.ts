@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { randomUUID } from 'node:crypto'
+import { errorCode } from './error_code.ts'
 import type { Mark, MarkStore } from './marks.ts'
 
 /** How many superseded marks stay beside the newest. */
@@ -45,7 +45,7 @@ async function numbers(folder: string): Promise<number[]> {
       .map(Number)
       .toSorted((a, b) => a - b)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    if (errorCode(error) === 'ENOENT') return []
     throw error
   }
 }
@@ -74,7 +74,7 @@ async function publish(folder: string, number: number, mark: Mark): Promise<bool
     await directory.sync().finally(() => directory.close())
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    if (errorCode(error) === 'EEXIST') return false
     throw error
   } finally {
     await rm(temporary, { force: true })

@@ -14,7 +14,10 @@ const forgettable = [
   ['fetches', "at < clock_timestamp() - interval '60 days'"],
   ['outbox', "done_at < clock_timestamp() - interval '30 days'"],
   ['bank_tokens', "ended_at < clock_timestamp() - interval '1 day'"],
-  ['consents', "state in ('requested', 'declined') and created_at < clock_timestamp() - interval '1 day'"],
+  [
+    'consents',
+    "state in ('requested', 'declined') and created_at < clock_timestamp() - interval '1 day'",
+  ],
 ] as const
 
 const forgettableEverywhere = ['replays', 'sessions'] as const

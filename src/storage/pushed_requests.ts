@@ -68,14 +68,14 @@ export async function findPushedRequest(
   if (bank === undefined) return undefined
   const row = await inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: PushedRow[] }>(
-      `select consent_id, redirect_uri, state, scope, code_challenge, dpop_jkt, profile_sealed,
+      `select client_id, consent_id, redirect_uri, state, scope, code_challenge, dpop_jkt, profile_sealed,
          floor(extract(epoch from expires_at) * 1000)::bigint as expires_ms
-       from pushed_requests where bank_id = ? and handle_hash = ? and client_id = ?`,
-      [bank, hashOf(handle), clientId],
+       from pushed_requests where bank_id = ? and handle_hash = ?`,
+      [bank, hashOf(handle)],
     )
     return rows[0]
   })
-  if (row === undefined) return undefined
+  if (row?.client_id !== clientId) return undefined
   return {
     bank,
     clientId,
@@ -91,6 +91,7 @@ export async function findPushedRequest(
 }
 
 interface PushedRow {
+  client_id: string
   consent_id: string
   redirect_uri: string
   state: string | null

@@ -14,12 +14,13 @@ const unreachable: readonly string[] = [
   'ETIMEDOUT',
 ]
 
+const lost = /^(Connection terminated|Client has encountered a connection error)/
+
 /** Whether an error means that the database cannot serve at the moment, so that the same call may succeed later. */
 export function databaseUnavailable(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
   const { name, message, code }: { name?: unknown; message?: unknown; code?: unknown } = error
   // pg and knex give a lost connection and an exhausted pool no code.
-  if (name === 'KnexTimeoutError' || String(message).startsWith('Connection terminated'))
-    return true
+  if (name === 'KnexTimeoutError' || lost.test(String(message))) return true
   return passing.test(String(code)) || unreachable.includes(String(code))
 }

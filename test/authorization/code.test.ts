@@ -6,7 +6,7 @@ const issuer = 'https://broker.example'
 it('a code goes to the redirect URI with state and iss', () => {
   const redirectUri = 'https://recipient.example/callback?tenant=a%20b'
   expect(authorizationResponse(issuer, { redirectUri, state: 'a&b' }, { code: 'c' })).toBe(
-    'https://recipient.example/callback?tenant=a+b&code=c&state=a%26b&iss=https%3A%2F%2Fbroker.example',
+    'https://recipient.example/callback?tenant=a%20b&code=c&state=a%26b&iss=https%3A%2F%2Fbroker.example',
   )
 })
 

@@ -32,7 +32,7 @@ afterAll(async () => {
 
 /** Takes the place of the network between the issuer's name and this process. */
 const toServer = (url: string, init: object) =>
-  fetch(url.replace(server.broker.issuer, origin), init as RequestInit)
+  fetch(url.replace(server.broker.issuer, origin), init)
 
 /** What the pages do, with a customer who approves. */
 async function approve(requestUri: string): Promise<{ code: string; consentId: string }> {

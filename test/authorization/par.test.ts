@@ -128,6 +128,15 @@ describe('a pushed request', () => {
     expect(body).toEqual({ error, error_description: expect.any(String) })
   })
 
+  it('with NUL is refused, in a parameter and in an assertion', async () => {
+    await recipient.push({ state: 'a\0b' }).expect(400)
+    await recipient.redeem('x', { redirect_uri: '\0' }).expect(400)
+    const claims = { iss: '\0', sub: '\0' }
+    await recipient
+      .push({ client_id: undefined, client_assertion: recipient.assertion({ claims }) })
+      .expect(401)
+  })
+
   it('with a parameter twice is refused, also one that is not known or has no value', async () => {
     for (const twice of ['state=a&state=a', 'x=1&x=1', 'scope=&scope='])
       for (const path of ['/oauth/par', '/oauth/token'] as const) {

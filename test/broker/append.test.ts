@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { withClient } from '../../sandbox/postgres_database.ts'
-import { DoorBusy, limits } from '../../src/broker/append.ts'
+import { DoorBusy, DoorUnavailable, limits } from '../../src/broker/append.ts'
 import {
   ApprovalRejected,
   approveRecipient,
@@ -223,5 +223,36 @@ describe('the one door', () => {
         await expect(client.query('delete from leaf_hashes')).rejects.toThrow(problem)
         await expect(client.query('truncate draft_ids')).rejects.toThrow(problem)
       })
+  })
+
+  it('never writes a time before the one before it, when the clock is set back', async () => {
+    const consent = await activeConsent(broker, 'citi')
+    const ahead = new Date(Date.now() + 3_600_000).toISOString()
+    await withClient(database.ownerUrl, (client) =>
+      client.query("update ledger_heads set at = $1 where bank_id = 'citi'", [ahead]),
+    )
+    expect(await releaseOf(broker, 'citi', consent)).toMatchObject({ kind: 'entered', at: ahead })
+    await replayLedger(broker, 'citi')
+  })
+
+  it('loses nothing and releases nothing while the disk is full, and goes on when it is not', async () => {
+    const consent = await activeConsent(broker, 'citi')
+    const before = (await replayLedger(broker, 'citi')).size
+    await withClient(database.ownerUrl, async (client) => {
+      await client.query(
+        `create function full_disk() returns trigger language plpgsql as $$
+         begin raise exception 'no space left on device' using errcode = '53100'; end $$`,
+      )
+      await client.query(
+        'create trigger full_disk before insert on leaf_hashes for each row execute function full_disk()',
+      )
+    })
+    await expect(releaseOf(broker, 'citi', consent)).rejects.toThrow(DoorUnavailable)
+    expect((await replayLedger(broker, 'citi')).size).toBe(before)
+    await withClient(database.ownerUrl, (client) =>
+      client.query('drop trigger full_disk on leaf_hashes'),
+    )
+    expect((await releaseOf(broker, 'citi', consent)).kind).toBe('entered')
+    expect((await replayLedger(broker, 'citi')).size).toBe(before + 1)
   })
 })

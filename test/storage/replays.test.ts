@@ -32,7 +32,7 @@ describe('a value', () => {
   it('is another value than any other', async () => {
     const [first] = processes
     const won = await Promise.all(
-      Array.from({ length: 1_000 }, (_, i) => first?.claimOnce({ value: `${i}`, expires })),
+      Array.from({ length: 1_000 }, async (_, i) => first?.claimOnce({ value: `${i}`, expires })),
     )
     expect(won.every((one) => one === true)).toBe(true)
   })

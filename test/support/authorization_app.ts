@@ -249,9 +249,8 @@ async function makeClient(server: Server, options: ClientOptions): Promise<TestC
         header,
         claims: { htm: method.toUpperCase(), ath: sha256(token), ...claims },
       })
-      return supertest(app)
-        [method](path)
-        .set({ Authorization: `DPoP ${token}`, DPoP: proof })
+      const call = supertest(app)[method](path)
+      return call.set({ Authorization: `DPoP ${token}`, DPoP: proof })
     },
   }
   return client

@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openMarkDatabase } from '../../src/storage/mark_database.ts'
+import { openMarkFiles } from '../../src/storage/mark_files.ts'
+import type { MarkStore } from '../../src/storage/marks.ts'
+import { testDatabase, type TestDatabase } from '../support/database.ts'
+
+let folder: string
+let database: TestDatabase
+const closing: (() => Promise<void>)[] = []
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'marks-'))
+  database = await testDatabase({ migrated: false })
+})
+
+afterAll(async () => {
+  for (const close of closing) await close()
+  await database.drop()
+  await rm(folder, { recursive: true })
+})
+
+/** Two processes' views of one store. */
+const stores: [string, () => readonly [MarkStore, MarkStore]][] = [
+  ['a folder', () => [openMarkFiles(folder), openMarkFiles(folder)]],
+  [
+    'another database',
+    () => {
+      const both = [
+        openMarkDatabase(database.ownerUrl),
+        openMarkDatabase(database.ownerUrl),
+      ] as const
+      closing.push(...both.map(({ close }) => close))
+      return both
+    },
+  ],
+]
+
+describe.each(stores)('marks in %s', (_name, open) => {
+  const mark = (size: number) => ({ size, root: `root ${size}` })
+
+  it('move from where they are said to stand, and from nowhere else', async () => {
+    const [one, two] = open()
+    expect(await one.read('a')).toBeUndefined()
+    expect(await one.replace('a', mark(1), mark(2))).toBe(false)
+    expect(await one.replace('a', undefined, mark(1))).toBe(true)
+    expect(await two.replace('a', undefined, mark(9))).toBe(false)
+    expect(await two.replace('a', { size: 1, root: 'other' }, mark(2))).toBe(false)
+    expect(await two.replace('a', mark(1), mark(2))).toBe(true)
+    expect(await one.read('a')).toEqual(mark(2))
+    expect(await one.read('b')).toBeUndefined()
+  })
+
+  it('move once when many move them at the same time', async () => {
+    const [one, two] = open()
+    await one.replace('race', undefined, mark(0))
+    for (let size = 0; size < 20; size++) {
+      const moved = await Promise.all(
+        [one, two, one, two, one].map((store) => store.replace('race', mark(size), mark(size + 1))),
+      )
+      expect(moved.filter(Boolean)).toHaveLength(1)
+    }
+    expect(await two.read('race')).toEqual(mark(20))
+  })
+})
+
+describe('marks in a folder', () => {
+  it('keep few files', async () => {
+    const store = openMarkFiles(join(folder, 'few'))
+    await store.replace('a', undefined, { size: 0, root: '' })
+    for (let size = 0; size < 40; size++)
+      await store.replace('a', { size, root: '' }, { size: size + 1, root: '' })
+    const [own = ''] = await readdir(join(folder, 'few'))
+    expect((await readdir(join(folder, 'few', own))).length).toBeLessThanOrEqual(9)
+  })
+})
