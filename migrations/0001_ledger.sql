@@ -3,9 +3,11 @@
 
 do $$
 begin
-  create role countersign_service nologin;
+  if not exists (select from pg_roles where rolname = 'countersign_service') then
+    create role countersign_service nologin;
+  end if;
 exception when duplicate_object or unique_violation then
-  null; -- roles belong to the cluster; another database's migration made it
+  null; -- roles belong to the cluster; another database's migration made it just now
 end
 $$;
 

@@ -39,15 +39,14 @@ export async function grantMany(
   for (let from = 0; from < count; from += at_once)
     granted.push(
       ...(await Promise.all(
-        Array.from({ length: Math.min(at_once, count - from) }, (_, i) =>
-          grantOne(broker, bank, `customer-${from + i}`),
-        ),
+        Array.from({ length: Math.min(at_once, count - from) }, () => grantOne(broker, bank)),
       )),
     )
   return granted
 }
 
-async function grantOne(broker: Broker, bank: string, customer: string): Promise<CrowdConsent> {
+async function grantOne(broker: Broker, bank: string): Promise<CrowdConsent> {
+  const customer = random128()
   const consentId = routed(bank, random128())
   const requested = {
     recipient,

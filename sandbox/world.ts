@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { JWK } from 'jose'
 import { approveRecipient } from '../src/broker/approve_recipient.ts'
@@ -69,12 +69,12 @@ export async function openWorld({
   epochSeconds = 3_600,
 }: WorldOptions): Promise<World> {
   const clients = [...recipientIds, ...bankIds.flatMap((id) => [backEndOf(id), auditorOf(id)])]
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  // First, since it makes the directory so that both it and we can reach what is ours.
+  const postgres = await startPostgres({ directory: join(directory, 'postgres') })
   const identities = await openIdentities(join(directory, 'identities.json'), {
     banks: bankIds,
     clients,
   })
-  const postgres = await startPostgres({ directory: join(directory, 'postgres') })
   const issuer = `http://127.0.0.1:${port}`
   const started: DemoBank[] = []
   const close = async () => {

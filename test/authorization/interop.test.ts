@@ -27,6 +27,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   listening.close()
+  listening.closeAllConnections()
   await server.close()
 })
 

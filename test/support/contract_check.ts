@@ -63,7 +63,7 @@ function checkHeaders(
     if (value === undefined && header.value?.required !== true) continue
     const validate = validators.compile(schemaAt(...header.at, 'schema'))
     if (!validate(value))
-      throw new Error(`${name}: ${value} ${validators.errorsText(validate.errors)}`)
+      throw new Error(`${name}: ${String(value)} ${validators.errorsText(validate.errors)}`)
   }
 }
 
