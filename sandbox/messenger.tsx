@@ -90,8 +90,8 @@ export async function startMessenger(recipient: Recipient, { port }: { port: num
     '/show',
     act(async ({ consent }) => {
       const connection = await fresh(held(consent))
-      if (connection.delivery === 'link_out') return void (await point(connection))
-      return void (await tell(connection))
+      await (connection.delivery === 'link_out' ? point(connection) : tell(connection))
+      return undefined
     }),
   )
   app.post(

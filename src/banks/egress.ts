@@ -7,6 +7,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import { BankUnavailable } from '../broker/bank_port.ts'
+import { errorCode } from '../storage/error_code.ts'
 import { EgressRefused } from './egress_refused.ts'
 import { isPublicAddress, publicLookup, resolveBySystem, type Resolve } from './public_address.ts'
 
@@ -184,7 +185,7 @@ function send({ options, owned, http, https }: Way, { request, url, deadline }: 
   })
   return {
     answer,
-    stale: (error: unknown) => sent.reusedSocket && !heard && codeOf(error) === 'ECONNRESET',
+    stale: (error: unknown) => sent.reusedSocket && !heard && errorCode(error) === 'ECONNRESET',
   }
 }
 
@@ -214,11 +215,8 @@ function receive(
   )
 }
 
-const codeOf = (error: unknown): string =>
-  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
-
 function asUnavailable(error: unknown, host: string): BankUnavailable {
-  const code = codeOf(error)
+  const code = errorCode(error)
   if (code === 'ABORT_ERR')
     return new BankUnavailable('timeout', `${host} was no longer waited for`)
   const why = code.startsWith('HPE_') ? 'bad_answer' : 'unreachable'

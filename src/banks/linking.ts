@@ -96,6 +96,7 @@ export function openLinking({
         ...(authTime === undefined ? {} : { authTime }),
         idToken,
         tokens: tokensOf(answer, now()),
+        ...consentEnd(answer),
       }
     },
 
@@ -163,4 +164,17 @@ function tokensOf(answer: TokenEndpointResponse, at: number): BankTokens {
     ...(refresh_token === undefined ? {} : { refresh_token }),
     expires: at + expires_in * 1000,
   }
+}
+
+/** When the bank's own consent ends, as its token answer says (RFC 9396 §7); milliseconds since the epoch. */
+function consentEnd({ authorization_details: details }: TokenEndpointResponse): {
+  bankEnd?: number
+} {
+  const granted = details?.find(({ type }) => type === consent_type)?.['consentGrant']
+  const text =
+    typeof granted === 'object' && granted !== null && 'expirationTime' in granted
+      ? granted.expirationTime
+      : undefined
+  const bankEnd = typeof text === 'string' ? Date.parse(text) : NaN
+  return Number.isNaN(bankEnd) ? {} : { bankEnd }
 }

@@ -137,7 +137,7 @@ export function openDoor(connections: Connections, signing: Signing): Door {
     },
     async close() {
       closed = true
-      await Promise.all([...queues.values()].map((queue) => queue.running))
+      await Promise.all([...queues.values()].flatMap(({ running }) => running ?? []))
     },
   }
 }

@@ -230,6 +230,16 @@ describe('a login that ends', () => {
     expect(decodeJwt(found.idToken)).toMatchObject({ sub: 'customer-1', nonce })
   })
 
+  it('says when the bank’s own consent ends, where the bank says so', async () => {
+    expect(await login()).not.toHaveProperty('bankEnd')
+    const end = '2030-01-02T03:04:05.000Z'
+    const type = 'fdx_v1.0'
+    small.issue({ authorization_details: [{ type, consentGrant: { expirationTime: end } }] })
+    expect(await login()).toMatchObject({ bankEnd: Date.parse(end) })
+    small.issue({ authorization_details: [{ type, consentGrant: { expirationTime: 'never' } }] })
+    expect(await login()).not.toHaveProperty('bankEnd')
+  })
+
   it('is cancelled when the customer says no', async () => {
     const said = login({ code: undefined, error: 'access_denied' })
     await expect(said).rejects.toMatchObject(refused('cancelled'))
