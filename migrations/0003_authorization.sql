@@ -18,6 +18,12 @@ create table clients (
   constraint others_have_a_bank check ((kind = 'recipient') = (bank_id is null))
 );
 
+-- A page belongs to one recipient, which alone may ask on behalf of its profiles.
+create table recipient_pages (
+  page_id text primary key check (page_id ~ '^[A-Za-z0-9._:-]{1,64}$'),
+  client_id text not null references clients
+);
+
 -- Values accepted once: client assertions' and DPoP proofs' jti, by hash, until they would be refused for age.
 create table replays (
   hash bytea primary key,
@@ -89,4 +95,5 @@ end
 $$;
 
 grant select, insert, update on clients to countersign_service;
+grant select, insert on recipient_pages to countersign_service;
 grant select, insert, update, delete on replays, sessions to countersign_service;

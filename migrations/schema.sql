@@ -376,6 +376,15 @@ alter table pushed_requests enable row level security;
 create policy by_bank on pushed_requests as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on pushed_requests to countersign_service;
 
+create table recipient_pages (
+  page_id text not null,
+  client_id text not null,
+  constraint recipient_pages_pkey PRIMARY KEY (page_id),
+  constraint recipient_pages_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients(id),
+  constraint recipient_pages_page_id_check CHECK ((page_id ~ '^[A-Za-z0-9._:-]{1,64}$'::text))
+);
+grant insert, select on recipient_pages to countersign_service;
+
 create table refresh_tokens (
   bank_id text not null,
   token_hash bytea not null,

@@ -2,7 +2,7 @@ import type { Cluster } from '../src/consent/cluster.ts'
 import type { Delivery } from '../src/consent/terms.ts'
 import type { Customer, Page } from './customer.ts'
 import type { Asked, Linked, Recipient, Wish } from './recipient.ts'
-import { admittedPurposes } from './world.ts'
+import { admittedPurposes, pageOf } from './world.ts'
 
 /** What people and recipients do in the demo, each over HTTP and nothing else. */
 
@@ -19,7 +19,7 @@ export function wishOf(
     clusters: everything,
     purpose: admittedPurposes[0] ?? '',
     delivery,
-    profile: { page_id: `${bank}-page`, psid: `psid-of-${person}`, display_name: person },
+    profile: { page_id: pageOf(bank), psid: `psid-of-${person}`, display_name: person },
     ...others,
   }
 }

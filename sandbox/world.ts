@@ -57,6 +57,9 @@ export interface World {
   close(): Promise<void>
 }
 
+/** The Messenger page on which a bank's customers talk to the demo's Messenger. */
+export const pageOf = (bank: string): string => `${bank}-page`
+
 /** Client ids of a bank's back end and of its auditor. */
 export const backEndOf = (bank: string): string => `${bank}-back-end`
 export const auditorOf = (bank: string): string => `${bank}-auditor`
@@ -215,6 +218,7 @@ function recipientClient(
     kind: 'recipient',
     class: named,
     lei: '5493001KJTIIGC8Y1R12',
+    pages: id === 'messenger' ? ['demo-page', ...bankIds.map(pageOf)] : [],
     redirectUris: [redirectUri],
     scopes: ['grant_management_query', 'grant_management_revoke'],
   }

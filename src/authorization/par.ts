@@ -45,6 +45,11 @@ export async function pushRequest(
     client.id,
   )
   await refuseUnlessPermitted(broker, client, terms)
+  if (!client.pages.includes(profile.page_id))
+    throw new OAuthError(
+      'invalid_authorization_details',
+      "profile.page_id is not one of the client's registered pages",
+    )
   const handle = routed(terms.bank, random256())
   const pushed: PushedRequest = {
     ...checkedParameters(request.form, { client, terms, jkt }),

@@ -28,7 +28,10 @@ export function bankError(error: unknown, exchange: Exchange): unknown {
   if (error instanceof ResponseBodyError) {
     if (error.error === 'invalid_grant' && exchange !== 'request')
       return new BankRefused(exchange === 'renewal' ? 'invalid_grant' : 'login_invalid')
-    return new BankUnavailable('bad_answer', `the bank answered ${error.status} ${error.error}`)
+    return new BankUnavailable(
+      'bad_answer',
+      `the bank answered ${error.status} ${brief(error.error)}`,
+    )
   }
   if (
     error instanceof ClientError &&
@@ -43,9 +46,12 @@ export function bankError(error: unknown, exchange: Exchange): unknown {
 
 function loginError(code: string): BankRefused | BankUnavailable {
   if (code === 'access_denied') return new BankRefused('cancelled')
-  if (passing.includes(code)) return new BankUnavailable('bad_answer', code)
-  return new BankRefused('login_invalid', `the bank answered the login with ${code}`)
+  if (passing.includes(code)) return new BankUnavailable('bad_answer', `the bank answered ${code}`)
+  return new BankRefused('login_invalid', `the bank answered the login with ${brief(code)}`)
 }
+
+/** The bank chooses these words, and they go into a log. */
+const brief = (words: string): string => words.slice(0, 64)
 
 /** What our own gateway threw comes wrapped. */
 function causeIn(error: unknown): BankUnavailable | undefined {

@@ -99,6 +99,10 @@ export function hostOf(url: URL): string {
   return `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`
 }
 
+/** The name or address in a URL; IPv6 without its brackets. */
+const addressOf = ({ hostname }: URL): string =>
+  hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+
 function readHost(entry: string): string {
   const url = URL.canParse(`https://${entry}`) ? new URL(`https://${entry}`) : undefined
   if (url === undefined || !/:\d+$/.test(entry) || url.pathname !== '/' || url.username !== '')
@@ -106,8 +110,8 @@ function readHost(entry: string): string {
   return hostOf(url)
 }
 
-function admit(address: string, { allowed, sandbox }: { allowed: Set<string>; sandbox: boolean }) {
-  const url = new URL(address)
+function admit(asked: string, { allowed, sandbox }: { allowed: Set<string>; sandbox: boolean }) {
+  const url = new URL(asked)
   const host = hostOf(url)
   if (!allowed.has(host)) throw new EgressRefused('host_not_allowed', host)
   if (url.protocol !== 'https:' && !(sandbox && url.protocol === 'http:'))
@@ -115,8 +119,8 @@ function admit(address: string, { allowed, sandbox }: { allowed: Set<string>; sa
   if (url.username !== '' || url.password !== '')
     throw new EgressRefused('credentials_in_url', host)
   // An address in place of a name is never looked up, so it is judged here.
-  const literal = url.hostname.replace(/^\[|\]$/g, '')
-  if (!sandbox && isIP(literal) !== 0 && !isPublicAddress(literal))
+  const address = addressOf(url)
+  if (!sandbox && isIP(address) !== 0 && !isPublicAddress(address))
     throw new EgressRefused('private_address', host)
   return url
 }
@@ -154,7 +158,11 @@ async function exchange(way: Way, asked: Exchange): Promise<EgressAnswer> {
 
 function send({ options, owned, http, https }: Way, { request, url, deadline }: Exchange) {
   const encrypted = url.protocol === 'https:'
-  const sent = (encrypted ? httpsRequest : httpRequest)(url, {
+  // In parts: Node takes a URL apart at a fifth of the cost of the whole exchange.
+  const sent = (encrypted ? httpsRequest : httpRequest)({
+    host: addressOf(url),
+    port: url.port || (encrypted ? 443 : 80),
+    path: url.pathname + url.search,
     method: request.method,
     headers: { ...request.headers, 'accept-encoding': 'identity' },
     agent: encrypted ? https : http,
@@ -216,7 +224,7 @@ function receive(
 }
 
 function asUnavailable(error: unknown, host: string): BankUnavailable {
-  const code = errorCode(error)
+  const code = errorCode(error) ?? ''
   if (code === 'ABORT_ERR')
     return new BankUnavailable('timeout', `${host} was no longer waited for`)
   const why = code.startsWith('HPE_') ? 'bad_answer' : 'unreachable'

@@ -15,23 +15,38 @@ import type { EgressAnswer, Gateway } from './egress.ts'
 const account_pages_max = 10
 
 // Only what is relied on: banks add members of their own, and the minimiser passes none that it does not name.
-const page = {
+const ajv = new Ajv2020()
+const text = { type: 'string', minLength: 1, maxLength: 256 }
+const time = { type: 'string', pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}' }
+const isAccounts = ajv.compile<{ page?: { nextOffset?: string }; accounts: FdxAccount[] }>({
   type: 'object',
-  properties: { nextOffset: { type: 'string' }, nextPageKey: { type: 'string' } },
-}
-const isAccounts = compile<{ page?: { nextOffset?: string }; accounts: FdxAccount[] }>({
-  page,
-  accounts: listOf({ accountId: { type: 'string', minLength: 1, maxLength: 256 } }),
-})
-const isTransactions = compile<{ page?: { nextPageKey?: string }; transactions: FdxTransaction[] }>(
-  {
-    page,
-    transactions: listOf({
-      transactionId: { type: 'string', minLength: 1, maxLength: 256 },
-      transactionTimestamp: { type: 'string', pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}' },
-    }),
+  required: ['accounts'],
+  properties: {
+    page: { type: 'object', properties: { nextOffset: text } },
+    accounts: {
+      type: 'array',
+      items: { type: 'object', required: ['accountId'], properties: { accountId: text } },
+    },
   },
-)
+})
+const isTransactions = ajv.compile<{
+  page?: { nextPageKey?: string }
+  transactions: FdxTransaction[]
+}>({
+  type: 'object',
+  required: ['transactions'],
+  properties: {
+    page: { type: 'object', properties: { nextPageKey: { type: 'string', minLength: 1 } } },
+    transactions: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['transactionId', 'transactionTimestamp'],
+        properties: { transactionId: text, transactionTimestamp: time },
+      },
+    },
+  },
+})
 
 /**
  * The bank's data API in FDX v6, asked with a DPoP-bound token. Throws `BankRefused('invalid_token')` when the bank does not
@@ -94,18 +109,6 @@ export function openFdx({
   }
 }
 
-function compile<T>(properties: object): ValidateFunction<T> {
-  return new Ajv2020().compile<T>({
-    type: 'object',
-    required: Object.keys(properties).filter((name) => name !== 'page'),
-    properties,
-  })
-}
-
-function listOf(properties: object): object {
-  return { type: 'array', items: { type: 'object', required: Object.keys(properties), properties } }
-}
-
 function urlOf(bank: Bank, path: string, query: Record<string, string | undefined>): string {
   const given = Object.entries(query).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]],
@@ -123,9 +126,9 @@ function read<T>({ status, headers, body }: EgressAnswer, is: ValidateFunction<T
   if (status === 401 || status === 403)
     throw new BankRefused('invalid_token', `the bank answered ${status}`)
   if (status !== 200) throw new BankUnavailable('bad_answer', `the bank answered ${status}`)
-  const type = headers['content-type'] ?? 'nothing'
+  const type = headers['content-type'] ?? ''
   if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type))
-    throw new BankUnavailable('bad_answer', `the bank sent ${type} where JSON belongs`)
+    throw new BankUnavailable('bad_answer', 'the bank sent something other than JSON')
   const value = parse(body)
   if (is(value)) return value
   const { instancePath = '', message = 'is wrong' } = is.errors?.[0] ?? {}

@@ -159,6 +159,9 @@ function tokensOf(answer: TokenEndpointResponse, at: number): BankTokens {
   const { access_token, refresh_token, token_type, expires_in = token_s_default } = answer
   if (token_type !== 'dpop')
     throw new BankUnavailable('bad_answer', 'the bank issued a token that is not bound to our key')
+  // RFC 6749 appendix A.12; anything else would not pass as a header.
+  if (!/^[\x21-\x7e]+$/.test(access_token))
+    throw new BankUnavailable('bad_answer', 'the bank issued what cannot be a token')
   return {
     access_token,
     ...(refresh_token === undefined ? {} : { refresh_token }),
@@ -171,10 +174,10 @@ function consentEnd({ authorization_details: details }: TokenEndpointResponse): 
   bankEnd?: number
 } {
   const granted = details?.find(({ type }) => type === consent_type)?.['consentGrant']
-  const text =
-    typeof granted === 'object' && granted !== null && 'expirationTime' in granted
-      ? granted.expirationTime
-      : undefined
+  const text = isGrant(granted) ? granted.expirationTime : undefined
   const bankEnd = typeof text === 'string' ? Date.parse(text) : NaN
   return Number.isNaN(bankEnd) ? {} : { bankEnd }
 }
+
+const isGrant = (value: unknown): value is { expirationTime: unknown } =>
+  typeof value === 'object' && value !== null && 'expirationTime' in value

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { purgeExpired } from '../storage/purge.ts'
+import { purgeBank, purgeGlobal } from '../storage/purge.ts'
 import type { Broker } from './broker.ts'
 import { expireConsents } from './expire_consents.ts'
 import { sweepRefusals } from './record_refusal.ts'
@@ -27,10 +27,10 @@ export function startHousekeeping(
     ms: number,
     duty: string,
     work: (bank: string) => Promise<unknown>,
+    of = banks,
   ): Promise<void> => {
     while (!stopping.signal.aborted) {
-      for (const bank of banks)
-        await work(bank).catch((error: unknown) => failed(duty, bank, error))
+      for (const bank of of) await work(bank).catch((error: unknown) => failed(duty, bank, error))
       await sleep(ms, undefined, { signal: stopping.signal }).catch(() => undefined)
     }
   }
@@ -45,7 +45,8 @@ export function startHousekeeping(
       await writeEpoch(broker, bank, epochSeconds * 1_000)
     }),
     repeat(every_ms.sweep, 'outbox', (bank) => workOutbox(broker, bank)),
-    repeat(every_ms.purge, 'purge', (bank) => purgeExpired(broker.db, bank)),
+    repeat(every_ms.purge, 'purge', (bank) => purgeBank(broker.db, bank)),
+    repeat(every_ms.purge, 'purge', () => purgeGlobal(broker.db), ['all']),
   ]
   return async () => {
     stopping.abort()

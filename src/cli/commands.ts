@@ -38,7 +38,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   recipient: {
     usage:
-      'add --id <id> --legal-name <name> --lei <lei> --website <url> --contact <address> --class <class> --jwks <file> --redirect-uri <uri> [--scope <scope>] | approve --bank <id> --jws <file> | suspend --bank <id> --id <id> | disable --id <id>',
+      'add --id <id> --legal-name <name> --lei <lei> --website <url> --contact <address> --class <class> --jwks <file> --redirect-uri <uri> --page <id> [--scope <scope>] | approve --bank <id> --jws <file> | suspend --bank <id> --id <id> | disable --id <id>',
     what: 'register recipients, and enter what banks approve',
     run: recipientCommand,
   },

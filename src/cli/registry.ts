@@ -1,11 +1,13 @@
 import type { JsonWebKey } from 'node:crypto'
 import { approveRecipient, suspendRecipient } from '../broker/approve_recipient.ts'
+import { registrationProblems } from '../authorization/registration.ts'
 import { isClass } from '../consent/class.ts'
+import { Refusal } from '../consent/refusal.ts'
 import { disableClient, insertClient, type Client } from '../storage/clients.ts'
 import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
 
-const registered = [
+const registration_options = [
   'id',
   'legal-name',
   'lei',
@@ -20,7 +22,7 @@ const registered = [
 export async function recipientCommand([action, ...argv]: string[]): Promise<number> {
   switch (action) {
     case 'add':
-      return addRecipient(parseOptions(argv, [...registered, 'class']))
+      return addRecipient(parseOptions(argv, [...registration_options, 'class', 'page']))
     case 'approve':
       return approve(parseOptions(argv, ['bank', 'jws']))
     case 'suspend':
@@ -35,7 +37,7 @@ export async function recipientCommand([action, ...argv]: string[]): Promise<num
 /** `countersign client add`: a bank's back end or its auditor. */
 export async function clientCommand([action, ...argv]: string[]): Promise<number> {
   if (action !== 'add') throw new UsageError('client add')
-  const options = parseOptions(argv, [...registered, 'kind', 'bank'])
+  const options = parseOptions(argv, [...registration_options, 'kind', 'bank'])
   const kind = options.one('kind')
   if (kind !== 'bank' && kind !== 'auditor') throw new UsageError('--kind is bank or auditor')
   return add({ ...registration(options), kind, bank: options.one('bank') })
@@ -44,10 +46,17 @@ export async function clientCommand([action, ...argv]: string[]): Promise<number
 function addRecipient(options: Arguments): Promise<number> {
   const named = options.one('class')
   if (!isClass(named)) throw new UsageError(`--class ${named} is not a class`)
-  return add({ ...registration(options), kind: 'recipient', class: named })
+  return add({
+    ...registration(options),
+    kind: 'recipient',
+    class: named,
+    pages: options.all('page'),
+  })
 }
 
 async function add(client: Client): Promise<number> {
+  const problems = registrationProblems(client)
+  if (problems.length > 0) throw new UsageError(problems.join('\n'))
   await withBroker((broker) => insertClient(broker.db, client))
   process.stdout.write(`${client.id} is registered\n`)
   return 0
@@ -110,9 +119,18 @@ async function suspend(options: Arguments): Promise<number> {
   return 0
 }
 
+/** Nothing more is given to a disabled recipient: it is suspended wherever a bank admits it, one entry a bank. */
 async function disable(options: Arguments): Promise<number> {
   const id = options.one('id')
-  const disabled = await withBroker((broker) => disableClient(broker.db, id))
+  const disabled = await withBroker(async (broker) => {
+    for (const bank of broker.bankPort.banks.keys())
+      await suspendRecipient(broker, { bank, recipient: id, by: 'operator' }).catch(
+        (error: unknown) => {
+          if (!(error instanceof Refusal)) throw error
+        },
+      )
+    return disableClient(broker.db, id)
+  })
   process.stdout.write(disabled ? `${id} is disabled\n` : `${id} is not an enabled client\n`)
   return disabled ? 0 : 1
 }

@@ -17,7 +17,10 @@ import { bankOf, type Returns } from './bank_login.ts'
 import { enterSession, formToken, moveSession, sessionOf, type Session } from './browser_session.ts'
 import { formOf, formSteps, leadingOn, only, pageHeaders, sendOn, sendPage } from './page.ts'
 import { pageErrors, PageRefused } from './page_errors.ts'
-import type { Approving, Arrived } from './stage.ts'
+import type { Approving, Arrived, AtBank } from './stage.ts'
+
+/** A second “continue” within this time is the same one; later it is a customer who came back from the bank. */
+const double_click_ms = 3_000
 
 /** The authorization endpoint (RFC 6749 §3.1, by pushed requests only) and the pages behind it, up to the decision. */
 export function authorizeRoutes(broker: Broker): Router {
@@ -91,6 +94,7 @@ function goToBank(broker: Broker): RequestHandler {
     const session = await sessionOf(broker, req)
     const request = session && undecidedRequest(session)
     if (session === undefined || request === undefined) throw sessionOver()
+    if (isDoubleClick(broker, session)) return sendOn(res, session.stage.url)
     const requested = await requestedOf(broker, request)
     const bank = bankOf(broker, request.pushed.bank)
     const termsSalt = random256()
@@ -99,13 +103,23 @@ function goToBank(broker: Broker): RequestHandler {
     const consentRequest = { clusters, lookback_days, one_time, duration_days }
     const { url, pending } = await broker.bankPort.startLogin(bank, { nonce, consentRequest })
     const purpose = { for: 'authorize', request, termsSalt } as const
-    const stage = { at: 'bank', bank: bank.id, url, pending, purpose } as const
+    const began = broker.now()
+    const stage = { at: 'bank', bank: bank.id, url, began, pending, purpose } as const
     const moved = await moveSession(broker, session, stage)
-    // A double click began two logins: both go to the one that was kept.
+    // Two clicks at once began two logins: both go to the one that was kept.
     const kept = moved?.stage ?? (await sessionOf(broker, req))?.stage
     if (kept?.at !== 'bank') throw sessionOver()
     sendOn(res, kept.url)
   }
+}
+
+/** Whichever of two answers a browser follows, it must be sent to the login that the session remembers. */
+function isDoubleClick(
+  broker: Broker,
+  session: Session,
+): session is Session & { readonly stage: AtBank } {
+  const { stage } = session
+  return stage.at === 'bank' && broker.now() - stage.began < double_click_ms
 }
 
 /** The request of a session that is before the login, or back from an unfinished one by the back button. */

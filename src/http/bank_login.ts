@@ -43,7 +43,8 @@ export function toIdentityLogin(
   return async (req, res) => {
     const bank = bankOf(broker, only(formOf(req), 'bank'))
     const { url, pending } = await broker.bankPort.startLogin(bank, { nonce: random256() })
-    const stage = { at: 'bank', bank: bank.id, url, pending, purpose: purpose(req) } as const
+    const began = broker.now()
+    const stage = { at: 'bank', bank: bank.id, url, began, pending, purpose: purpose(req) } as const
     await enterSession(broker, { req, res, stage })
     sendOn(res, url)
   }

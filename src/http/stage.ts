@@ -29,7 +29,9 @@ export interface Arrived {
 export interface AtBank {
   readonly at: 'bank'
   readonly bank: string
+  /** Where the browser was sent, and when: milliseconds since the epoch. */
   readonly url: string
+  readonly began: number
   readonly pending: LoginPending
   readonly purpose:
     | { readonly for: 'authorize'; readonly request: Arrived; readonly termsSalt: string }

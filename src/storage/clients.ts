@@ -5,7 +5,12 @@ import type { Database } from './database.ts'
 /** A registered OAuth client: a recipient with its class, or one that acts for a bank at that bank's ledger only. */
 export type Client = Registered &
   (
-    | { readonly kind: 'recipient'; readonly class: Class }
+    | {
+        readonly kind: 'recipient'
+        readonly class: Class
+        /** The Messenger pages that are its own: no other recipient has them. */
+        readonly pages: readonly string[]
+      }
     | { readonly kind: 'bank' | 'auditor'; readonly bank: string }
   )
 
@@ -28,8 +33,9 @@ export const isClientId = (id: string): boolean => /^[A-Za-z0-9._:~-]{1,128}$/.t
 /** An enabled client. Read at each use: a client that was disabled is refused from that moment. */
 export async function findClient(db: Database, id: string): Promise<Client | undefined> {
   const { rows } = await db.knex.raw<{ rows: ClientRow[] }>(
-    `select id, kind, bank_id, legal_name, lei, website, contacts, class, jwks, redirect_uris, scopes
-     from clients where id = ? and disabled_at is null`,
+    `select id, kind, bank_id, legal_name, lei, website, contacts, class, jwks, redirect_uris, scopes,
+       array(select page_id from recipient_pages p where p.client_id = c.id order by page_id) as pages
+     from clients c where id = ? and disabled_at is null`,
     [id],
   )
   return rows[0] === undefined ? undefined : clientOf(rows[0])
@@ -46,11 +52,14 @@ export async function classOf(db: Database, id: string): Promise<Class> {
   return found
 }
 
-/** Registers a client. The database refuses an id that is taken. */
+/** Registers a client, with its pages. The database refuses an id, or a page, that is taken. */
 export async function insertClient(db: Database, client: Client): Promise<void> {
   await db.knex.raw(
-    `insert into clients (id, kind, bank_id, legal_name, lei, website, contacts, class, jwks, redirect_uris, scopes)
-     values (?, ?, ?, ?, ?, ?, ?::text[], ?, ?::jsonb, ?::text[], ?::text[])`,
+    `with client as (
+       insert into clients (id, kind, bank_id, legal_name, lei, website, contacts, class, jwks, redirect_uris, scopes)
+       values (?, ?, ?, ?, ?, ?, ?::text[], ?, ?::jsonb, ?::text[], ?::text[]) returning id
+     )
+     insert into recipient_pages (page_id, client_id) select page, id from client, unnest(?::text[]) as page`,
     [
       client.id,
       client.kind,
@@ -63,6 +72,7 @@ export async function insertClient(db: Database, client: Client): Promise<void> 
       JSON.stringify(client.jwks),
       [...client.redirectUris],
       [...client.scopes],
+      client.kind === 'recipient' ? [...client.pages] : [],
     ],
   )
 }
@@ -88,6 +98,7 @@ interface ClientRow {
   jwks: { keys: JsonWebKey[] }
   redirect_uris: string[]
   scopes: string[]
+  pages: string[]
 }
 
 function clientOf(row: ClientRow): Client {
@@ -104,6 +115,6 @@ function clientOf(row: ClientRow): Client {
   if (row.kind !== 'recipient' && row.bank_id !== null)
     return { ...registered, kind: row.kind, bank: row.bank_id }
   if (row.kind === 'recipient' && isClass(row.class))
-    return { ...registered, kind: row.kind, class: row.class }
+    return { ...registered, kind: row.kind, class: row.class, pages: row.pages }
   throw new Error(`client ${row.id} is neither a recipient nor a bank's`)
 }

@@ -18,8 +18,10 @@ export function openDoorConnections(url: string, { connections_max }: { connecti
     options: '-c synchronous_commit=on',
     application_name: 'countersign door',
   })
-  // An idle connection that breaks is replaced by the next acquire; unheard, its error would end the process.
+  // A connection that breaks fails its queries, and is replaced by the next acquire; unheard, its own error, whether it breaks
+  // idle or in use, would end the process.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return {
     acquire: (): Promise<Client> => pool.connect(),
     release: (client: Client, broken: boolean) => {

@@ -22,17 +22,29 @@ const forgettable = [
 
 const forgettableEverywhere = ['replays', 'sessions'] as const
 
-/** Removes what can matter no more, a bounded number of rows a table. */
-export async function purgeExpired(db: Database, bank: string): Promise<void> {
+/** Removes what can matter no more in one bank. */
+export async function purgeBank(db: Database, bank: string): Promise<void> {
   for (const [table, past] of forgettable)
-    await inBank(db, bank, (tx) =>
-      tx.raw(
-        `delete from ${table} where ctid in (select ctid from ${table} where bank_id = ? and ${past} limit ${batch_rows})`,
-        [bank],
+    await inBatches(() =>
+      inBank(db, bank, (tx) =>
+        tx.raw<{ rowCount: number }>(
+          `delete from ${table} where ctid in (select ctid from ${table} where bank_id = ? and ${past} limit ${batch_rows})`,
+          [bank],
+        ),
       ),
     )
+}
+
+/** Removes what can matter no more and belongs to no bank. */
+export async function purgeGlobal(db: Database): Promise<void> {
   for (const table of forgettableEverywhere)
-    await db.knex.raw(
-      `delete from ${table} where ctid in (select ctid from ${table} where expires_at < clock_timestamp() limit ${batch_rows})`,
+    await inBatches(() =>
+      db.knex.raw<{ rowCount: number }>(
+        `delete from ${table} where ctid in (select ctid from ${table} where expires_at < clock_timestamp() limit ${batch_rows})`,
+      ),
     )
+}
+
+async function inBatches(remove: () => Promise<{ rowCount: number }>): Promise<void> {
+  for (let removed = batch_rows; removed === batch_rows;) removed = (await remove()).rowCount
 }

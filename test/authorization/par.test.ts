@@ -44,7 +44,11 @@ describe('a pushed request', () => {
       state: 'a-state',
       scope,
       codeChallenge: expect.any(String),
-      profile: { page_id: '1234567890', psid: '9876543210', display_name: 'Alice Example' },
+      profile: {
+        page_id: `page.${recipient.id}`,
+        psid: '9876543210',
+        display_name: 'Alice Example',
+      },
       expires: expect.any(Number),
     })
     expect((pushed?.expires ?? 0) - server.broker.now()).toBeLessThanOrEqual(300_000)
@@ -170,13 +174,11 @@ describe('authorization details', () => {
       { duration_days: 1, lookback_days: 730 },
     ],
     ['without delivery', { delivery: undefined }, { delivery: 'link_out' }],
-    [
-      'for a name in any script',
-      { profile: { page_id: '1', psid: '2', display_name: 'Zoë 👩‍👧 李' } },
-      {},
-    ],
-  ])('%s are accepted', async (_, change, kept) => {
-    const { body } = await recipient.push({ authorization_details: details(change) }).expect(201)
+    ['for a name in any script', { profile: { psid: '2', display_name: 'Zoë 👩‍👧 李' } }, {}],
+  ])('%s are accepted', async (_, change: { profile?: object }, kept) => {
+    const profile = { page_id: `page.${recipient.id}`, ...change.profile }
+    const asked = details(change.profile === undefined ? change : { profile })
+    const { body } = await recipient.push({ authorization_details: asked }).expect(201)
     const named = { clientId: recipient.id, requestUri: String(body.request_uri) }
     const pushed = await findPushedRequest(server.broker.db, server.broker.vault, named)
     const consent = await findConsent(server.broker.db, 'first-bank', pushed?.consentId ?? '')
@@ -250,6 +252,10 @@ describe('authorization details', () => {
     ['without purpose', () => details({ purpose: undefined })],
     ['whose purpose is no IRI', () => details({ purpose: 'service' })],
     ['of an unknown delivery', () => details({ delivery: 'by_post' })],
+    [
+      'for a page of another recipient',
+      () => details({ profile: { page_id: 'page-of-another', psid: '2', display_name: 'A' } }),
+    ],
     ['without profile', () => details({ profile: undefined })],
     ['without a name', () => details({ profile: { page_id: '1', psid: '2' } })],
     [

@@ -17,6 +17,7 @@ const good = {
   jwks: { keys: [{ ...ec.publicJwk, kid: 'one' }] },
   redirectUris: ['https://recipient.example/callback'],
   scopes: ['grant_management_revoke'],
+  pages: ['page'],
 } as const satisfies Client
 
 describe('a registration', () => {

@@ -92,13 +92,13 @@ describe('what the gateway lets out', () => {
   })
 
   it('is not a name that leads to a private address, and nothing reaches that address', async () => {
-    const port = await listening(
-      createNetServer((socket) => {
-        reached += 1
-        socket.destroy()
-      }).unref(),
-    )
     let reached = 0
+    const server = createNetServer((socket) => {
+      reached += 1
+      socket.destroy()
+    })
+    const port = await listening(server)
+    ends.push(() => void server.close())
     const answers = [['127.0.0.1'], ['8.8.8.8', '127.0.0.1'], ['::1']]
     const gateway = gatewayTo([`bank.test:${port}`], {
       sandbox: false,

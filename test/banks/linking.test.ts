@@ -313,12 +313,12 @@ describe('a login that ends', () => {
     await expect(login()).rejects.toMatchObject(refused('login_invalid'))
   })
 
-  it('does not take a token that is not bound to our key', async () => {
-    const { url, pending } = await start()
-    const callback = await small.agree(url)
-    small.issue({ token_type: 'Bearer' })
-    const ended = port.finishLogin(small.bank, callback, pending)
-    await expect(ended).rejects.toMatchObject(unavailable('bad_answer'))
+  it.each([
+    ['that is not bound to our key', { token_type: 'Bearer' }],
+    ['that cannot be one', { access_token: 'a\r\nb: c' }],
+  ])('does not take a token %s', async (_, issued) => {
+    small.issue(issued)
+    await expect(login()).rejects.toMatchObject(unavailable('bad_answer'))
   })
 
   it.each([

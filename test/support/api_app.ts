@@ -91,7 +91,7 @@ export async function apiApp(serviceUrl: string): Promise<ApiApp> {
 }
 
 async function register(broker: TestBroker): Promise<void> {
-  const registered: Omit<Client, 'id' | 'kind' | 'class' | 'bank'> = {
+  const registered: Omit<Client, 'id' | 'kind' | 'class' | 'pages' | 'bank'> = {
     legalName: 'Harbor Messaging, Inc.',
     lei: '7H6GLXDRUGQFU57RNE97',
     website: 'https://recipient.example',
@@ -106,12 +106,14 @@ async function register(broker: TestBroker): Promise<void> {
       id,
       kind: 'recipient',
       class: 'messaging_platform',
+      pages: [],
     })
   await insertClient(broker.db, {
     ...registered,
     id: 'ads',
     kind: 'recipient',
     class: 'advertising',
+    pages: [],
   })
 }
 

@@ -155,7 +155,7 @@ async function makeClient(server: Server, options: ClientOptions): Promise<TestC
     redirectUris: [redirectUri],
     scopes,
     ...(kind === 'recipient'
-      ? { kind, class: options.class ?? 'messaging_platform' }
+      ? { kind, class: options.class ?? 'messaging_platform', pages: [`page.${id}`] }
       : { kind, bank }),
   }
   await insertClient(broker.db, registered)
@@ -205,7 +205,7 @@ async function makeClient(server: Server, options: ClientOptions): Promise<TestC
       bank,
       purpose,
       delivery: 'in_thread',
-      profile: { page_id: '1234567890', psid: '9876543210', display_name: 'Alice Example' },
+      profile: { page_id: `page.${id}`, psid: '9876543210', display_name: 'Alice Example' },
       ...change,
     }),
     parForm: (form = {}) => ({

@@ -58,7 +58,7 @@ export async function pageApp({
   const broker: Broker = { ...inner, issuer, now: () => Date.now() + clock.ahead_ms }
   for (const id of [recipient, 'unapproved'])
     await insertClient(broker.db, {
-      ...{ id, kind: 'recipient', class: 'messaging_platform' },
+      ...{ id, kind: 'recipient', class: 'messaging_platform', pages: [] },
       legalName: 'Harbor Messaging, Inc.',
       lei: '7H6GLXDRUGQFU57RNE97',
       website: 'https://recipient.example',
