@@ -21,7 +21,7 @@ export interface GatewayOptions {
   /** The longest silence of the other side. The total by default. */
   readonly idle_ms?: number
   readonly body_bytes_max: number
-  /** PEM: who we are to hosts that ask for a client certificate, and whom we trust beside the system's authorities. */
+  /** PEM: who we are to hosts that ask for a client certificate, and whom we trust in place of the public authorities. */
   readonly tls?: { readonly cert?: string; readonly key?: string; readonly ca?: string }
   readonly resolve?: Resolve
 }
@@ -99,10 +99,6 @@ export function hostOf(url: URL): string {
   return `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`
 }
 
-/** The name or address in a URL; IPv6 without its brackets. */
-const addressOf = ({ hostname }: URL): string =>
-  hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-
 function readHost(entry: string): string {
   const url = URL.canParse(`https://${entry}`) ? new URL(`https://${entry}`) : undefined
   if (url === undefined || !/:\d+$/.test(entry) || url.pathname !== '/' || url.username !== '')
@@ -119,7 +115,7 @@ function admit(asked: string, { allowed, sandbox }: { allowed: Set<string>; sand
   if (url.username !== '' || url.password !== '')
     throw new EgressRefused('credentials_in_url', host)
   // An address in place of a name is never looked up, so it is judged here.
-  const address = addressOf(url)
+  const address = url.hostname.replace(/^\[|\]$/g, '')
   if (!sandbox && isIP(address) !== 0 && !isPublicAddress(address))
     throw new EgressRefused('private_address', host)
   return url
@@ -158,11 +154,7 @@ async function exchange(way: Way, asked: Exchange): Promise<EgressAnswer> {
 
 function send({ options, owned, http, https }: Way, { request, url, deadline }: Exchange) {
   const encrypted = url.protocol === 'https:'
-  // In parts: Node takes a URL apart at a fifth of the cost of the whole exchange.
-  const sent = (encrypted ? httpsRequest : httpRequest)({
-    host: addressOf(url),
-    port: url.port || (encrypted ? 443 : 80),
-    path: url.pathname + url.search,
+  const sent = (encrypted ? httpsRequest : httpRequest)(url, {
     method: request.method,
     headers: { ...request.headers, 'accept-encoding': 'identity' },
     agent: encrypted ? https : http,

@@ -123,8 +123,8 @@ function wantsNonce({ status, headers }: EgressAnswer): boolean {
 }
 
 function read<T>({ status, headers, body }: EgressAnswer, is: ValidateFunction<T>): T {
-  if (status === 401 || status === 403)
-    throw new BankRefused('invalid_token', `the bank answered ${status}`)
+  // RFC 6750 §3.1: with 403 the token is good, and the bank's consent does not reach so far.
+  if (status === 401) throw new BankRefused('invalid_token')
   if (status !== 200) throw new BankUnavailable('bad_answer', `the bank answered ${status}`)
   const type = headers['content-type'] ?? ''
   if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type))

@@ -42,6 +42,8 @@ export interface BanksConfig {
   readonly marks: string
   readonly issuer: string
   readonly sandbox: boolean
+  /** PEM: for banks that know the broker by a certificate (RFC 8705). */
+  readonly clientCertificate?: { readonly cert: string; readonly key: string }
 }
 
 /**
@@ -55,7 +57,12 @@ export function openBanks(
   const { sandbox, issuer } = config
   const banks = readBankDirectory(config.banksFile, { sandbox })
   const allowedHosts = [...banks.values()].flatMap(({ hosts }) => hosts)
-  const gateway = openGateway({ allowedHosts, sandbox, ...limits })
+  const gateway = openGateway({
+    allowedHosts,
+    sandbox,
+    ...limits,
+    ...(config.clientCertificate === undefined ? {} : { tls: config.clientCertificate }),
+  })
   const databases = [config.databaseUrl, config.marks].filter((place) =>
     /^postgres(ql)?:/.test(place),
   )

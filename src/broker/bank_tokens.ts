@@ -19,7 +19,7 @@ export const limits = {
   /** A token that ends within this time is renewed before it is used. */
   early_ms: 30_000,
   /** Renewals under way at one bank, each holding a database connection while the bank is asked. */
-  renewals_per_bank_max: 3,
+  renewals_per_bank_max: 2,
   renewals_waiting_max: 256,
   /** Longer than any exchange with a bank that the gateway allows. */
   renewal_idle_ms: 30_000,

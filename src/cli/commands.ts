@@ -55,7 +55,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   verify: {
     usage:
-      '<url or folder> --policy <file> [--json] [--token-file <file>] [--against <checkpoint file>]',
+      '<url or folder> --policy <file> [--json] [--client <id> --client-key <jwk file>] [--against <checkpoint file>]',
     what: 'check a ledger: signatures, tree, tiles, and every rule; exit 1 on any violation',
     run: (argv) => verifyCommand(argv, process.stdout),
   },

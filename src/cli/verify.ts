@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import type { JWK } from 'jose'
 import { MerkleError } from '../merkle/errors.ts'
 import { parsePolicy, type Policy } from '../merkle/policy.ts'
 import { verifyJws } from '../storage/jws.ts'
@@ -7,10 +8,11 @@ import { nodeHasher, verifyEd25519 } from '../storage/node_crypto.ts'
 import { reportText } from '../verifier/report_text.ts'
 import { openSource } from '../verifier/source.ts'
 import { verifyLedger } from '../verifier/verify.ts'
+import { readAsAuditor, type Get } from './auditor.ts'
 import { UsageError } from './arguments.ts'
 
 const usage =
-  'usage: countersign verify <url or folder> --policy <file> [--json] [--token-file <file>] [--against <checkpoint file>]'
+  'usage: countersign verify <url or folder> --policy <file> [--json] [--client <id> --client-key <jwk file>] [--against <checkpoint file>]'
 
 /**
  * Verifies a ledger and writes the report to `out`, as text or as one line of JSON. Resolves to the exit code: 0 when nothing
@@ -18,9 +20,13 @@ const usage =
  */
 export async function verifyCommand(argv: string[], out: NodeJS.WritableStream): Promise<number> {
   try {
-    const { place, token, policy, earlier, json } = await readArguments(argv)
+    const { place, getEntries, policy, earlier, json } = await readArguments(argv)
     const crypto = { hasher: nodeHasher, verifyEd25519, verifyJws }
-    const report = await verifyLedger(openSource(place, { token }), { policy, earlier, crypto })
+    const report = await verifyLedger(openSource(place, { getEntries }), {
+      policy,
+      earlier,
+      crypto,
+    })
     out.write(json ? `${JSON.stringify(report)}\n` : reportText(report))
     return report.verified ? 0 : 1
   } catch (error) {
@@ -32,7 +38,7 @@ export async function verifyCommand(argv: string[], out: NodeJS.WritableStream):
 
 async function readArguments(argv: string[]) {
   const { values, positionals } = parse(argv)
-  const { policy, against, json, 'token-file': tokenFile } = values
+  const { policy, against, json, client, 'client-key': keyFile } = values
   const [place, ...more] = positionals
   if (place === undefined || more.length > 0) throw new UsageError('one URL or folder is needed')
   if (policy === undefined) throw new UsageError('--policy is needed: it says which keys to trust')
@@ -40,7 +46,7 @@ async function readArguments(argv: string[]) {
     place,
     json,
     policy: policyOf(await readArgument(policy)),
-    token: tokenFile === undefined ? undefined : (await readArgument(tokenFile)).toString().trim(),
+    getEntries: await auditorOf(place, { client, keyFile }),
     earlier: against === undefined ? undefined : await readArgument(against),
   }
 }
@@ -53,7 +59,8 @@ function parse(args: string[]) {
       options: {
         policy: { type: 'string' },
         json: { type: 'boolean', default: false },
-        'token-file': { type: 'string' },
+        client: { type: 'string' },
+        'client-key': { type: 'string' },
         against: { type: 'string' },
       },
     })
@@ -78,3 +85,29 @@ function policyOf(file: Buffer): Policy {
     throw error
   }
 }
+
+/** Entries over HTTP are read as a registered client, when one is named. */
+async function auditorOf(
+  place: string,
+  { client, keyFile }: { client: string | undefined; keyFile: string | undefined },
+): Promise<Get | undefined> {
+  if (client === undefined && keyFile === undefined) return undefined
+  if (client === undefined || keyFile === undefined)
+    throw new UsageError('--client and --client-key go together')
+  const key = privateKeyOf(await readArgument(keyFile))
+  if (!URL.canParse(place)) throw new UsageError('a client reads from a URL only')
+  return readAsAuditor(new URL(place), { clientId: client, key })
+}
+
+function privateKeyOf(file: Buffer): JWK {
+  try {
+    const key: unknown = JSON.parse(file.toString())
+    if (isPrivateJwk(key)) return key
+  } catch {
+    // Said below: whatever is not such an object is no private key.
+  }
+  throw new UsageError('the client key is not a private JWK')
+}
+
+const isPrivateJwk = (value: unknown): value is JWK =>
+  typeof value === 'object' && value !== null && 'd' in value && 'kty' in value

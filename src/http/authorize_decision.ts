@@ -7,10 +7,9 @@ import { declineConsent } from '../broker/decline_consent.ts'
 import { grantConsent } from '../broker/grant_consent.ts'
 import { Refusal } from '../consent/refusal.ts'
 import type { Delivery, Disclosure } from '../consent/terms.ts'
-import { device_days, rememberDevice } from '../storage/devices.ts'
 import { loginIndexOf } from '../storage/links.ts'
 import { bankOf } from './bank_login.ts'
-import { deviceCookie, moveSession, sessionOf, setCookie, type Session } from './browser_session.ts'
+import { moveSession, rememberBrowser, sessionOf, type Session } from './browser_session.ts'
 import { sendOn } from './page.ts'
 import { PageRefused } from './page_errors.ts'
 import type { Approving, Arrived } from './stage.ts'
@@ -89,7 +88,10 @@ export async function approve(
       ...{ bank, consentId, profile, login, termsSalt, termsCommitment, accounts, disclosure },
     })
     const code = await issueCode(broker, pushed, granted.consentId)
-    if (delivery === 'link_out') await rememberBrowser(broker, res, { bank, login })
+    if (delivery === 'link_out') {
+      const loginIndex = loginIndexOf(broker.vault, { bank, bankSubject: login.subject })
+      await rememberBrowser(broker, res, { bank, loginIndex })
+    }
     return authorizationResponse(broker.issuer, pushed, { code })
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
@@ -114,15 +116,4 @@ export async function decline(
     error: 'access_denied',
     error_description: why,
   })
-}
-
-/** This browser saw the login, and may show what later pointers of it lead to. */
-export async function rememberBrowser(
-  broker: Broker,
-  res: Response,
-  { bank, login }: { bank: string; login: BankLogin },
-): Promise<void> {
-  const loginIndex = loginIndexOf(broker.vault, { bank, bankSubject: login.subject })
-  const value = await rememberDevice(broker, { bank, loginIndex })
-  setCookie(broker, res, { name: deviceCookie(bank), value, days: device_days })
 }

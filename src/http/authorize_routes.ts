@@ -82,12 +82,6 @@ async function findRequested(
   return record?.consent.state === 'requested' ? record.requested : undefined
 }
 
-async function requestedOf(broker: Broker, { pushed }: Arrived): Promise<RequestedTerms> {
-  const requested = await findRequested(broker, pushed)
-  if (requested === undefined) throw alreadyAnswered()
-  return requested
-}
-
 /** Continue: off to the bank, with a nonce that commits to the terms, so that the bank's signed answer binds the login to them. */
 function goToBank(broker: Broker): RequestHandler {
   return async (req, res) => {
@@ -95,7 +89,8 @@ function goToBank(broker: Broker): RequestHandler {
     const request = session && undecidedRequest(session)
     if (session === undefined || request === undefined) throw sessionOver()
     if (isDoubleClick(broker, session)) return sendOn(res, session.stage.url)
-    const requested = await requestedOf(broker, request)
+    const requested = await findRequested(broker, request.pushed)
+    if (requested === undefined) throw alreadyAnswered()
     const bank = bankOf(broker, request.pushed.bank)
     const termsSalt = random256()
     const nonce = commitment(Buffer.from(termsSalt, 'base64url'), canonical({ ...requested }))
@@ -173,15 +168,17 @@ function disclose(broker: Broker): RequestHandler {
     const stage = (await sessionOf(broker, req))?.stage
     if (stage?.at === 'answered' || stage?.at === 'deciding') throw alreadyAnswered()
     if (stage?.at !== 'disclosure') throw sessionOver()
-    const { page } = await disclosureOf(broker, stage)
-    sendPage(res, page({ csrf: formToken(broker, req, res) }))
+    const shown = await disclosureOf(broker, stage)
+    if (shown === undefined) throw alreadyAnswered()
+    sendPage(res, shown.page({ csrf: formToken(broker, req, res) }))
   }
 }
 
-/** The text as it stands now, what a grant keeps of it, and the page that shows it. */
+/** The text as it stands now, what a grant keeps of it, and the page that shows it; undefined once the request is decided. */
 async function disclosureOf(broker: Broker, { request, accounts }: Approving) {
   const { pushed, recipient } = request
-  const requested = await requestedOf(broker, request)
+  const requested = await findRequested(broker, pushed)
+  if (requested === undefined) return undefined
   const { text, parts, version, language } = disclosureText({
     requested,
     recipient,
@@ -217,7 +214,9 @@ function decideRequest(broker: Broker): RequestHandler {
       return answerOnce(broker, { req, res, session }, () =>
         decline(broker, { request, login, why: 'the customer declined' }),
       )
-    const { delivery, disclosure, page } = await disclosureOf(broker, stage)
+    const shown = await disclosureOf(broker, stage)
+    if (shown === undefined) return answerAgain(broker, req, res)
+    const { delivery, disclosure, page } = shown
     const ticked = tickedIn(form, accounts.length)
     const problem =
       problemWith(ticked) ??

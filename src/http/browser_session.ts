@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Request, Response } from 'express'
 import type { Broker } from '../broker/broker.ts'
+import { device_days, rememberDevice } from '../storage/devices.ts'
 import { random256 } from '../storage/ids.ts'
 import {
   beginSession,
@@ -43,7 +44,7 @@ export function readCookie(broker: Broker, req: Request, name: string): string |
 }
 
 /** Sets a cookie that scripts cannot read and other sites cannot make a form send. `days`: else it ends with the browser. */
-export function setCookie(
+function setCookie(
   broker: Broker,
   res: Response,
   { name, value, days }: { name: string; value: string; days?: number },
@@ -55,6 +56,16 @@ export function setCookie(
     path: '/',
     ...(days === undefined ? {} : { maxAge: days * 86_400_000 }),
   })
+}
+
+/** This browser saw the login: for a while it may show what pointers of it lead to. */
+export async function rememberBrowser(
+  broker: Broker,
+  res: Response,
+  login: { bank: string; loginIndex: Buffer },
+): Promise<void> {
+  const value = await rememberDevice(broker, login)
+  setCookie(broker, res, { name: deviceCookie(login.bank), value, days: device_days })
 }
 
 /** The session that this request's cookie names, if it lives. */

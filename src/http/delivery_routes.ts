@@ -4,7 +4,7 @@ import type { Broker } from '../broker/broker.ts'
 import { openPointer, showDelivery } from '../broker/deliver.ts'
 import { AnswerTooLate } from '../broker/release.ts'
 import { revokeConsent } from '../broker/revoke_consent.ts'
-import { device_days, findDevice, rememberDevice } from '../storage/devices.ts'
+import { findDevice } from '../storage/devices.ts'
 import { bankOf as bankOfId } from '../storage/ids.ts'
 import { loginIndexOf } from '../storage/links.ts'
 import { chooseBankPage } from '../web/choose_bank.tsx'
@@ -17,8 +17,8 @@ import {
   formToken,
   leaveSession,
   readCookie,
+  rememberBrowser,
   sessionOf,
-  setCookie,
 } from './browser_session.ts'
 import { lastArrival } from './connections_routes.ts'
 import { formSteps, leadingOn, pageHeaders, sendOn, sendPage } from './page.ts'
@@ -83,10 +83,7 @@ function show(broker: Broker): RequestHandler {
     const delivery = await openPointer(broker, pointer)
     if (delivery === undefined || !delivery.loginIndex.equals(loginIndex)) throw nothingHere()
     const { bank } = delivery
-    if (proven.by === 'session') {
-      const value = await rememberDevice(broker, { bank, loginIndex })
-      setCookie(broker, res, { name: deviceCookie(bank), value, days: device_days })
-    }
+    if (proven.by === 'session') await rememberBrowser(broker, res, { bank, loginIndex })
     const wish = { pointer, loginIndex, interaction: randomUUID() }
     const { released, figures } = await showDelivery(broker, wish)
     const entry = { n: released.n, hash: Buffer.from(released.hash).toString('base64') }

@@ -5,7 +5,7 @@ import { isOwnToken } from './browser_session.ts'
 import { PageRefused } from './page_errors.ts'
 
 /** A form is at most this long; the longest has 32 accounts ticked. */
-export const form_bytes_max = 16 * 1024
+const form_bytes_max = 16 * 1024
 
 /**
  * What every page is sent with: nothing but our own stylesheet and mark may load, nobody may frame it, no cache keeps it, no

@@ -14,7 +14,8 @@ const unreachable: readonly string[] = [
   'ETIMEDOUT',
 ]
 
-const lost = /^(Connection terminated|Client has encountered a connection error)/
+// pg's own words, before which knex puts the statement.
+const lost = /(^| - )(Connection terminated|Client has encountered a connection error)/
 
 /** Whether an error means that the database cannot serve at the moment, so that the same call may succeed later. */
 export function databaseUnavailable(error: unknown): boolean {

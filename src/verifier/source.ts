@@ -31,12 +31,12 @@ export const limits = {
   request_ms_max: 30_000,
 } as const
 
-/** The files under an http(s) URL or in a folder. The token goes along with requests for entries alone: all else is public. */
+/** The files under an http(s) URL or in a folder. Over http, `getEntries` reads the entries, which are not public as all else is. */
 export function openSource(
   place: string,
-  { token }: { token?: string | undefined } = {},
+  { getEntries = get }: { getEntries?: ((url: URL) => Promise<Response>) | undefined } = {},
 ): LedgerSource {
-  return /^https?:\/\//.test(place) ? webSource(place, token) : folderSource(place)
+  return /^https?:\/\//.test(place) ? webSource(place, getEntries) : folderSource(place)
 }
 
 function folderSource(folder: string): LedgerSource {
@@ -54,18 +54,17 @@ function folderSource(folder: string): LedgerSource {
   }
 }
 
-function webSource(url: string, token: string | undefined): LedgerSource {
+const get = (url: URL): Promise<Response> =>
+  fetch(url, { redirect: 'error', signal: AbortSignal.timeout(limits.request_ms_max) })
+
+function webSource(url: string, getEntries: (url: URL) => Promise<Response>): LedgerSource {
   const prefix = url.endsWith('/') ? url : `${url}/`
   return {
     place: url,
     async read(path, bytesMax) {
-      const secret = path.startsWith('tile/entries/') && token !== undefined
+      const read = path.startsWith('tile/entries/') ? getEntries : get
       try {
-        const response = await fetch(new URL(path, prefix), {
-          headers: secret ? { authorization: `Bearer ${token}` } : {},
-          redirect: 'error',
-          signal: AbortSignal.timeout(limits.request_ms_max),
-        })
+        const response = await within(read(new URL(path, prefix)), limits.request_ms_max)
         if (response.ok) return await readBody(path, response, bytesMax)
         await response.body?.cancel()
         throw new SourceError(path, answered(response.status), { absent: response.status === 404 })
@@ -75,6 +74,15 @@ function webSource(url: string, token: string | undefined): LedgerSource {
       }
     },
   }
+}
+
+/** Whoever reads the entries may know no limit of time. */
+async function within<T>(work: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 async function readBody(path: string, response: Response, bytesMax: number): Promise<Uint8Array> {
@@ -91,7 +99,7 @@ async function readBody(path: string, response: Response, bytesMax: number): Pro
 function answered(status: number): string {
   if (status === 404) return 'there is no such file'
   return status === 401 || status === 403
-    ? `the server wants another token (${status})`
+    ? `the server gives it to the bank and its auditors only (${status})`
     : `the server answered ${status}`
 }
 

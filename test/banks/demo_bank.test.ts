@@ -117,7 +117,7 @@ describe('a customer of a demo bank', () => {
     const login = await link('alice', 'identity')
     expect(login.subject).toBe(demo.customers[0]?.customerId)
     expect(login.tokens).not.toHaveProperty('refresh_token')
-    await expect(port.accounts(bank, use(login))).rejects.toMatchObject({ why: 'invalid_token' })
+    await expect(port.accounts(bank, use(login))).rejects.toMatchObject({ why: 'bad_answer' })
   })
 
   it('gets nothing to renew with for a consent that is used once', async () => {

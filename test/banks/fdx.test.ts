@@ -98,6 +98,7 @@ describe('the accounts of a bank', () => {
     ['an account without an id', (res) => json(res, 200, { accounts: [{}] }), 'bad_answer'],
     ['a redirect', (res) => res.writeHead(302, { location: '/fdx/v6/other' }).end(), 'bad_answer'],
     ['another success', (res) => json(res, 206, { accounts }), 'bad_answer'],
+    ['a refusal that is not about the token', (res) => json(res, 403, { code: 403 }), 'bad_answer'],
     ['not found', (res) => json(res, 404, { code: 701 }), 'bad_answer'],
     ['too many requests', (res) => json(res, 429, { code: 1207 }), 'bad_answer'],
     ['an error', (res) => json(res, 500, { code: 500 }), 'bad_answer'],
@@ -112,8 +113,8 @@ describe('the accounts of a bank', () => {
     },
   )
 
-  it.each([401, 403])('are refused by the bank with %i', async (status) => {
-    answerWith((res) => json(res, status, { code: 1205 }))
+  it('are refused by the bank to a token that it does not know', async () => {
+    answerWith((res) => json(res, 401, { code: 1205 }))
     await expect(askAccounts()).rejects.toMatchObject({ name: 'BankRefused', why: 'invalid_token' })
     expect(small.heardAt(accounts_path)).toHaveLength(1)
   })

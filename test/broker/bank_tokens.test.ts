@@ -7,7 +7,12 @@ import {
   type BankPort,
   type BankTokens,
 } from '../../src/broker/bank_port.ts'
-import { openTokens, withBankToken, type BankTokenUse } from '../../src/broker/bank_tokens.ts'
+import {
+  limits,
+  openTokens,
+  withBankToken,
+  type BankTokenUse,
+} from '../../src/broker/bank_tokens.ts'
 import { Refusal } from '../../src/consent/refusal.ts'
 import { findConsent } from '../../src/storage/consents.ts'
 import { admitMessenger } from '../support/consents.ts'
@@ -208,7 +213,7 @@ describe('a bank that fails to renew', () => {
     const asked = used.map((one) => withBankToken(broker, one, echo))
     // A pool of ten connections, and twelve tokens that wait for a bank that is silent.
     for (let i = 0; i < 5; i++) expect(await stateOf(used[0] ?? (await use(fresh)))).toBe('active')
-    expect(refreshes).toBeLessThanOrEqual(3)
+    expect(refreshes).toBeLessThanOrEqual(limits.renewals_per_bank_max)
     answer(fresh)
     expect(await Promise.all(asked)).toEqual(Array.from({ length: 12 }, () => 'fresh'))
   })

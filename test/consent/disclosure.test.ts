@@ -98,9 +98,9 @@ describe('the disclosure', () => {
     }).toMatchInlineSnapshot(`
       {
         "hashes": [
-          "C8KlNqLjJqZXyw5Gf86gwu0sz7GhQLD2FIRgyIxQvAU",
-          "ApoVu4I8GgxGJxiSF8J8g1BL3WQg8q7C4Vhsu7oiuY4",
-          "mjAFRm-Y9e6v_E_lD3057Ca-JNLLd7TN0uMKJpq3whQ",
+          "So1KZETTAp4k_hYiaX63OXQsRgg7YQARBTs1CH9WMxM",
+          "hkOOxi1lt0cZSUhwzced_a3xCMlAx15fs0sS3wg-YzE",
+          "sYGjoto5VyZXVsQexMoMX23XixicUMxUngPRTHP5AlM",
         ],
         "version": "1",
       }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { apiApp, bank, otherBank, type ActiveConsent, type ApiApp } from '../support/api_app.ts'
+import { databaseUnavailable } from '../../src/storage/unavailable.ts'
 import { restartablePostgres, type RestartablePostgres } from '../support/restartable_postgres.ts'
 import { replayLedger } from '../support/test_broker.ts'
 
@@ -26,7 +27,9 @@ const released = async () =>
 it('while PostgreSQL is gone nothing is released and every answer says so; back again, it goes on', async () => {
   const accounts = () => api.call('get', '/fdx/v6/accounts', held)
   await accounts().expect(200)
+  const inFlight = api.broker.db.knex.raw('select pg_sleep(30)').catch((error: unknown) => error)
   await postgres.kill()
+  expect(databaseUnavailable(await inFlight)).toBe(true)
   // The connections that were open die at different moments: each call must find the same answer.
   for (let call = 0; call < 4; call++) {
     const { body, headers } = await accounts().expect(503)

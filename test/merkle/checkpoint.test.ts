@@ -35,6 +35,7 @@ describe('the text of a checkpoint', () => {
 
   it.each([
     ['an extension line', `${origin}\n5\n${hash}\nextension\n`],
+    ['an extension line that does not end', `${origin}\n5\n${hash}\nextension`],
     ['a blank line', `${origin}\n\n5\n${hash}\n`],
     ['a blank line at its end', `${origin}\n5\n${hash}\n\n`],
     ['no last newline', `${origin}\n5\n${hash}`],

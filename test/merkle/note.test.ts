@@ -156,6 +156,7 @@ describe('a note is malformed', () => {
     ['with a second blank line before the signatures', `${text}\n\n${line}`],
     ['with a line after the signatures', `${signed}more\n`],
     ['without its last newline', signed.trimEnd()],
+    ['with a second signature cut short', signed + unknownLine.trimEnd()],
     ['with an empty line at the end', `${signed}\n`],
     ['with CRLF', signed.replaceAll('\n', '\r\n')],
     ['with a carriage return in the text', signed.replace('first', 'fir\rst')],

@@ -70,6 +70,7 @@ describe('a policy', () => {
     ['a quorum that is not defined', `${head}quorum Z\n`],
     ['a quorum defined only below', `${head}quorum g\ngroup g any X1\n`],
     ['a last line cut short', `${head}quorum X1`],
+    ['another last line cut short', `${head}quorum X1\ngroup g any X2`],
     ['an unknown keyword', `${head}mirror X1\nquorum X1\n`],
     ['a keyword in capitals', `${head}Quorum X1\n`],
     ['a member that is not defined', `${head}group g any X1 Z\nquorum g\n`],

@@ -69,6 +69,8 @@ describe('the path of a tile', () => {
     'tile/0/000.p/0',
     'tile/0/000.p/05',
     'tile/0/000.p/256',
+    'tile/0/000.p/257',
+    'tile/0/000.p/999',
     'tile/0/000.p/5/',
     'tile/0/x009/x007/x199/x254/x740/992',
     'tile/0/../000',

@@ -123,7 +123,17 @@ describe('countersign verify', () => {
     [['one', '--policy', 'FOLDER/no-policy']],
     [['one', '--policy', 'FOLDER/sound/checkpoint']],
     [['one', '--policy', 'FOLDER/sound/policy', '--against', 'FOLDER/none']],
-    [['one', '--policy', 'FOLDER/sound/policy', '--token-file', 'FOLDER/none']],
+    [
+      [
+        'one',
+        '--policy',
+        'FOLDER/sound/policy',
+        '--client',
+        'auditor',
+        '--client-key',
+        'FOLDER/none',
+      ],
+    ],
     [['one', '--policy', 'FOLDER/sound/policy', '--jsonp']],
     [['one', '--policy']],
   ])('explains itself when it is called as %j', async (argv) => {

@@ -40,20 +40,23 @@ describe('a ledger on the web', () => {
       expect(Buffer.from(await openSource(place).read('checkpoint', 100)).toString()).toBe('a note')
   })
 
-  it('is sent the token for its entries and for nothing else', async () => {
+  it('is read by the auditor for its entries and for nothing else', async () => {
     answers = {
       '/ledger/us-bank/checkpoint': Buffer.from('a note'),
       '/ledger/us-bank/tile/0/000.p/3': hashes.subarray(0, 96),
       '/ledger/us-bank/tile/entries/000.p/3': encodeBundle(entries.slice(0, 3)),
     }
-    const source = openSource(url, { token: 'secret' })
+    const authorization = 'DPoP secret'
+    const source = openSource(url, {
+      getEntries: (entries) => fetch(entries, { headers: { authorization } }),
+    })
     await source.read('checkpoint', 100)
     await readHashes(source, { level: 0, ...partial })
     expect(await readEntries(source, { level: 'entries', ...partial })).toEqual(entries.slice(0, 3))
     expect(asked.map(({ authorization }) => authorization)).toEqual([
       undefined,
       undefined,
-      'Bearer secret',
+      'DPoP secret',
     ])
   })
 
@@ -120,7 +123,9 @@ describe('a ledger on the web', () => {
         setImmediate(() => res.destroy())
       },
     }
-    expect(await refusal('closed')).toBe('closed: the server wants another token (401)')
+    expect(await refusal('closed')).toBe(
+      'closed: the server gives it to the bank and its auditors only (401)',
+    )
     expect(await refusal('broken')).toBe('broken: the server answered 503')
     expect(await refusal('none')).toBe('none: there is no such file')
     expect(await refusal('hung-up')).toMatch(/^hung-up: (?!fetch failed)/)
