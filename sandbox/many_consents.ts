@@ -71,7 +71,7 @@ async function grantOne(broker: Broker, bank: string): Promise<CrowdConsent> {
     termsSalt: randomBytes(32).toString('base64url'),
     termsCommitment: digest(customer),
     accounts: ['stub-1', 'stub-2'].map((bankAccountId) => ({ bankAccountId, display: '••••4242' })),
-    disclosure: { version: '1', language: 'en', sha256: digest('disclosure') },
+    disclosure: { version: '1', language: 'en', text: 'disclosure' },
   })
   return inBank(broker.db, bank, async (tx) => {
     await markRedeemed(tx, bank, consentId)

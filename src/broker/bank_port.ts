@@ -40,6 +40,8 @@ export interface BankLogin {
   /** The bank's signed answer, exactly as received: what the grant commits to. */
   readonly idToken: string
   readonly tokens: BankTokens
+  /** When the bank's own consent ends, milliseconds since the epoch: ours ends no later. */
+  readonly bankEnd?: number
 }
 
 /** What a login asks the bank for. `connections` and `delivery` logins ask for identity only. */

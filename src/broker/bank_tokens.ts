@@ -5,7 +5,6 @@ import {
   replaceBankToken,
   type StoredBankToken,
 } from '../storage/bank_tokens.ts'
-import { findConsent } from '../storage/consents.ts'
 import { inBank, type Tx } from '../storage/database.ts'
 import { allowIdle } from '../storage/idle_limit.ts'
 import { random128 } from '../storage/ids.ts'
@@ -156,10 +155,13 @@ async function renewLocked(
 /** A consent that was replaced meanwhile has another token, and does not end with this one. */
 async function endedByBank(broker: Broker, use: BankTokenUse): Promise<never> {
   const { bank, consentId, row } = use
-  const record = await findConsent(broker.db, bank, consentId)
-  if (record?.bankTokenId !== row.id)
-    throw new BankUnavailable('bad_answer', 'the token was replaced while it was used')
-  await revokeConsent(broker, { bank, consentId, by: 'bank', reason: 'BUSINESS_RULE' })
+  await revokeConsent(broker, {
+    bank,
+    consentId,
+    by: 'bank',
+    reason: 'BUSINESS_RULE',
+    bankTokenId: row.id,
+  })
   throw new Refusal('consent_revoked')
 }
 

@@ -3,8 +3,9 @@ import { uncovered } from '../consent/consent.ts'
 import { Refusal } from '../consent/refusal.ts'
 import type { Terms } from '../consent/terms.ts'
 import { findDelivery, insertDelivery, type Delivery } from '../storage/deliveries.ts'
+import type { Vault } from '../storage/vault.ts'
 import type { Broker } from './broker.ts'
-import { bankOf, hashOf, random128, random256, routed } from '../storage/ids.ts'
+import { hashOf, random128, random256 } from '../storage/ids.ts'
 import { fetchAccounts, fetchTransactions, lookbackStart } from './read_accounts.ts'
 import { recordRefusal } from './record_refusal.ts'
 import { release, type Asking, type Fetching, type Released } from './release.ts'
@@ -47,7 +48,7 @@ export async function createDelivery(
     })
     throw new Refusal(refused)
   }
-  const pointer = routed(bank, random256())
+  const pointer = newPointer(broker, bank)
   const { expires } = await insertDelivery(broker.db, bank, {
     pointerHash: hashOf(pointer),
     consentId,
@@ -58,13 +59,32 @@ export async function createDelivery(
   return { pointer, expires }
 }
 
+/** What pointers look like. */
+export const pointer_form = /^[A-Za-z0-9_-]{54}$/
+
+/** A nudge names no bank: a pointer tells which one it leads to only to whoever holds the vault's key. */
+function newPointer({ vault }: Broker, bank: string): string {
+  const random = random256()
+  return `${random}${bankMark(vault, random, bank)}`
+}
+
+/** The bank that a pointer of ours leads to; undefined for what is none. */
+export function bankOfPointer({ vault, bankPort }: Broker, pointer: string): string | undefined {
+  if (!pointer_form.test(pointer)) return undefined
+  const [random, mark] = [pointer.slice(0, 43), pointer.slice(43)]
+  return [...bankPort.banks.keys()].find((bank) => bankMark(vault, random, bank) === mark)
+}
+
+const bankMark = (vault: Vault, random: string, bank: string): string =>
+  vault.index('pointer', `${random} ${bank}`).subarray(0, 8).toString('base64url')
+
 /** The delivery that a pointer names, with its bank; undefined when it names none, or no longer. */
 export async function openPointer(
   broker: Broker,
   pointer: string,
 ): Promise<(Delivery & { readonly bank: string }) | undefined> {
-  const bank = bankOf(pointer)
-  if (bank === undefined || !broker.bankPort.banks.has(bank)) return undefined
+  const bank = bankOfPointer(broker, pointer)
+  if (bank === undefined) return undefined
   const found = await findDelivery(broker.db, bank, hashOf(pointer))
   return found === undefined ? undefined : { ...found, bank }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { grant, replace } from '../consent/consent.ts'
 import { Refusal } from '../consent/refusal.ts'
-import { expiryOf, type Disclosure, type Terms } from '../consent/terms.ts'
+import { expiryOf, type ShownDisclosure, type Terms } from '../consent/terms.ts'
 import { findConsent } from '../storage/consents.ts'
 import { inBank } from '../storage/database.ts'
 import type { ConsentRecord, LedgerState, SealedParts } from '../storage/ledger_state.ts'
@@ -11,7 +11,7 @@ import type { BankLogin } from './bank_port.ts'
 import { keepBankTokens } from './bank_tokens.ts'
 import type { Broker } from './broker.ts'
 import { commitment } from './commitment.ts'
-import { random128 } from '../storage/ids.ts'
+import { hashOf, random128 } from '../storage/ids.ts'
 import { recordRefusal } from './record_refusal.ts'
 import type { HeldAccount } from './release.ts'
 import { save } from './revoke_consent.ts'
@@ -27,7 +27,7 @@ export interface Approved {
   /** The login's `nonce`: SHA-256(salt ‖ JCS(requested terms)), base64url. */
   readonly termsCommitment: string
   readonly accounts: readonly { readonly bankAccountId: string; readonly display: string }[]
-  readonly disclosure: Disclosure
+  readonly disclosure: ShownDisclosure
 }
 
 /** A draft of a grant: everything but what the lock decides. */
@@ -36,6 +36,7 @@ interface Grant {
   readonly linkId: string
   readonly bankTokenId: string
   readonly terms: Omit<Terms, 'expires'>
+  readonly bankEnd: number | undefined
   readonly evidence: {
     readonly terms: string
     readonly login: string
@@ -106,6 +107,7 @@ async function prepareGrant(
     ...account,
   }))
   const loginSalt = randomBytes(32)
+  const { version, language, text } = approved.disclosure
   return inBank(broker.db, bank, async (tx) => {
     const link = await findOrInsertLink(tx, broker.vault, {
       bank,
@@ -122,6 +124,7 @@ async function prepareGrant(
       consentId,
       linkId: link.id,
       bankTokenId,
+      bankEnd: login.bankEnd,
       terms: {
         recipient: requested.recipient,
         purpose: requested.purpose,
@@ -130,7 +133,7 @@ async function prepareGrant(
         lookback_days: requested.lookback_days,
         one_time: requested.one_time,
         delivery: requested.delivery,
-        disclosure: approved.disclosure,
+        disclosure: { version, language, sha256: hashOf(text).toString('base64url') },
       },
       evidence: {
         terms: approved.termsCommitment,
@@ -146,6 +149,7 @@ async function prepareGrant(
             terms_salt: approved.termsSalt,
             id_token: login.idToken,
             login_salt: loginSalt.toString('base64url'),
+            disclosure: text,
           },
           `evidence ${link.id}`,
         ),
@@ -170,7 +174,11 @@ function isTwin(
 
 /** The end is counted from the moment of the entry, which only the lock knows. */
 function fixTerms(state: LedgerState, prepared: Grant, record: ConsentRecord): Terms {
-  return { ...prepared.terms, expires: expiryOf(record.requested, { at: Date.parse(state.at) }) }
+  const { terms, bankEnd } = prepared
+  return {
+    ...terms,
+    expires: expiryOf(record.requested, { at: Date.parse(state.at), bankEnd }),
+  }
 }
 
 function decideGrant(state: LedgerState, prepared: Grant): Decision {

@@ -136,7 +136,9 @@ export async function fetchTransactions(
     }),
   )
   const inRange = answer.transactions.filter(
-    ({ transactionTimestamp: at }) => Date.parse(at) >= Date.parse(wish.startTime),
+    (one) =>
+      (one['accountId'] ?? bankAccountId) === bankAccountId &&
+      isWithin(Date.parse(one.transactionTimestamp), wish),
   )
   broker.observe.dropped(asking.bank, answer.transactions.length - inRange.length)
   return {
@@ -147,6 +149,9 @@ export async function fetchTransactions(
     transactions: inRange.map((one) => minimiseTransaction(one, { handle, key: fetching.key })),
   }
 }
+
+const isWithin = (at: number, { startTime, endTime }: { startTime: string; endTime?: string }) =>
+  at >= Date.parse(startTime) && (endTime === undefined || at < Date.parse(endTime))
 
 /** A page key that we did not give, or gave for something else, was never ours to follow. */
 export class BadPageKey extends Error {

@@ -4,6 +4,7 @@ import { Refusal } from '../consent/refusal.ts'
 import type { Approval, Delivery } from '../consent/terms.ts'
 import type { Standing } from '../storage/early_check.ts'
 import type { LinkKey } from '../storage/vault.ts'
+import type { Draft } from './append.ts'
 import type { Broker } from './broker.ts'
 import { commitment } from './commitment.ts'
 import { random128 } from '../storage/ids.ts'
@@ -183,7 +184,7 @@ function accessOf(
   }
 }
 
-/** Decides again, under the lock, on the consent as it is then; the entry is durable before this returns. */
+/** Enters the release, and with it the right to answer; the entry is durable before this returns. */
 async function enterRelease(
   broker: Broker,
   asking: Asking,
@@ -194,9 +195,25 @@ async function enterRelease(
     key,
   }: { access: Access; fetched: Fetched; fetchId: string; key: LinkKey },
 ): Promise<Released> {
-  const { bank, consentId, client, jti, interaction } = asking
   const payload = commitment(key.salt('payload', fetchId), fetched.body)
-  const outcome = await broker.door.append(bank, {
+  const outcome = await broker.door.append(
+    asking.bank,
+    releaseDraft(asking, { access, fetchId, payload }),
+  )
+  if (outcome.kind === 'refused') throw new Refusal(outcome.reason)
+  if (outcome.kind !== 'entered') throw new Error('a release made no entry')
+  const deadline = outcome.began + answer_ms_max
+  if (performance.now() > deadline)
+    throw new AnswerTooLate('the answer was not ready within 2 s of its entry')
+  return { body: fetched.body, n: outcome.n, hash: outcome.hash, at: outcome.at, deadline }
+}
+
+/** A release for the door, which decides again, under the lock, on the consent as it is then. */
+export function releaseDraft(
+  { consentId, client, jti, interaction }: Asking,
+  { access, fetchId, payload }: { access: Access; fetchId: string; payload: string },
+): Draft {
+  return {
     names: {
       consents: [consentId],
       recipients: [client],
@@ -206,35 +223,16 @@ async function enterRelease(
     decide(state) {
       if (jti !== undefined && state.revokedTokens.has(jti)) return { refused: 'token_revoked' }
       const consent = state.consents.get(consentId)?.consent
-      const refused = uncovered(consent, {
-        access,
-        approval: state.approvals.get(client),
-        at: state.at,
-      })
+      const approval = state.approvals.get(client)
+      const refused = uncovered(consent, { access, approval, at: state.at })
       if (refused !== undefined || consent?.state !== 'active')
         return { refused: refused ?? 'consent_not_active' }
       const { purpose } = consent.terms
-      return {
-        entry: {
-          kind: 'release',
-          body: {
-            ...access,
-            consent: consentId,
-            fetches: [fetchId],
-            interaction,
-            payload,
-            purpose,
-          },
-        },
-      }
+      const fetches = [fetchId]
+      const body = { ...access, consent: consentId, fetches, interaction, payload, purpose }
+      return { entry: { kind: 'release', body } }
     },
-  })
-  if (outcome.kind === 'refused') throw new Refusal(outcome.reason)
-  if (outcome.kind !== 'entered') throw new Error('a release made no entry')
-  const deadline = outcome.began + answer_ms_max
-  if (performance.now() > deadline)
-    throw new AnswerTooLate('the answer was not ready within 2 s of its entry')
-  return { body: fetched.body, n: outcome.n, hash: outcome.hash, at: outcome.at, deadline }
+  }
 }
 
 function heldAccounts(value: unknown): HeldAccount[] {

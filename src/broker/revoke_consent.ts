@@ -2,6 +2,7 @@ import { decline, revoke, type Actor, type Consent } from '../consent/consent.ts
 import { Refusal } from '../consent/refusal.ts'
 import type { RevocationReason } from '../ledger/entry.ts'
 import type { ConsentRecord, Effect } from '../storage/ledger_state.ts'
+import { BankUnavailable } from './bank_port.ts'
 import type { Broker } from './broker.ts'
 
 /** How a consent ended, whenever that was. `now` is true for the call that ended it. */
@@ -19,7 +20,16 @@ export interface Ended {
  */
 export async function revokeConsent(
   broker: Broker,
-  wish: { bank: string; consentId: string; by: Actor; reason: RevocationReason; client?: string },
+  wish: {
+    bank: string
+    consentId: string
+    by: Actor
+    reason: RevocationReason
+    /** The recipient that asks: it can end its own only. */
+    client?: string
+    /** Ends the consent only if it stands on this token of the bank's; else `BankUnavailable` is thrown. */
+    bankTokenId?: string
+  },
 ): Promise<Ended> {
   const { bank, consentId, by, reason } = wish
   let before: Consent | undefined
@@ -33,6 +43,8 @@ export async function revokeConsent(
         (wish.client ?? record.consent.recipient) !== record.consent.recipient
       )
         return { refused: 'consent_unknown' }
+      if ((wish.bankTokenId ?? record.bankTokenId) !== record.bankTokenId)
+        throw new BankUnavailable('bad_answer', 'the token was replaced while it was used')
       before = record.consent
       if (before.state === 'requested') return { effects: [save(record, decline(before))] }
       const moved = revoke(before, { at: state.at, by })

@@ -23,6 +23,13 @@ export interface Disclosure {
   readonly sha256: string
 }
 
+/** The text itself, as it was shown. */
+export interface ShownDisclosure {
+  readonly version: string
+  readonly language: string
+  readonly text: string
+}
+
 /** What a recipient asks for, before a customer has chosen accounts or an end date is fixed. */
 export interface RequestedTerms {
   readonly recipient: string

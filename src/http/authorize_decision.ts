@@ -6,7 +6,7 @@ import type { Broker } from '../broker/broker.ts'
 import { declineConsent } from '../broker/decline_consent.ts'
 import { grantConsent } from '../broker/grant_consent.ts'
 import { Refusal } from '../consent/refusal.ts'
-import type { Delivery, Disclosure } from '../consent/terms.ts'
+import type { Delivery, ShownDisclosure } from '../consent/terms.ts'
 import { loginIndexOf } from '../storage/links.ts'
 import { bankOf } from './bank_login.ts'
 import { moveSession, rememberBrowser, sessionOf, type Session } from './browser_session.ts'
@@ -77,7 +77,7 @@ export async function approve(
     stage: Approving
     accounts: Approving['accounts']
     delivery: Delivery
-    disclosure: Disclosure
+    disclosure: ShownDisclosure
   },
 ): Promise<string> {
   const { login, termsSalt, termsCommitment, request } = stage

@@ -189,7 +189,8 @@ async function disclosureOf(broker: Broker, { request, accounts }: Approving) {
   const sha256 = hashOf(text).toString('base64url')
   return {
     delivery: requested.delivery,
-    disclosure: { version, language, sha256 },
+    disclosure: { version, language, text },
+    sha256,
     page: (shown: { csrf: string; ticked?: readonly number[]; problem?: string }) =>
       disclosurePage({
         ...{ parts, sha256, profile: pushed.profile.display_name },
@@ -216,12 +217,12 @@ function decideRequest(broker: Broker): RequestHandler {
       )
     const shown = await disclosureOf(broker, stage)
     if (shown === undefined) return answerAgain(broker, req, res)
-    const { delivery, disclosure, page } = shown
+    const { delivery, disclosure, sha256, page } = shown
     const ticked = tickedIn(form, accounts.length)
     const problem =
       problemWith(ticked) ??
       (decision === 'approve' ? undefined : 'Please choose “Approve” or “Decline”.') ??
-      (only(form, 'disclosure') === disclosure.sha256
+      (only(form, 'disclosure') === sha256
         ? undefined
         : 'The text below has changed since you opened it. Please read it again.')
     if (problem !== undefined)

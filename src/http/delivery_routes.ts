@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { Router, type Request, type RequestHandler } from 'express'
 import type { Broker } from '../broker/broker.ts'
-import { openPointer, showDelivery } from '../broker/deliver.ts'
+import { bankOfPointer, openPointer, pointer_form, showDelivery } from '../broker/deliver.ts'
 import { AnswerTooLate } from '../broker/release.ts'
 import { revokeConsent } from '../broker/revoke_consent.ts'
 import { findDevice } from '../storage/devices.ts'
-import { bankOf as bankOfId } from '../storage/ids.ts'
 import { loginIndexOf } from '../storage/links.ts'
 import { chooseBankPage } from '../web/choose_bank.tsx'
 import { endedPage } from '../web/confirmation.tsx'
@@ -77,7 +76,7 @@ export const returnToDelivery: Returns['delivery'] = async (
 function show(broker: Broker): RequestHandler {
   return async (req, res) => {
     const pointer = pointerOf(req)
-    const proven = await provenLogin(broker, req, bankOfId(pointer) ?? '')
+    const proven = await provenLogin(broker, req, bankOfPointer(broker, pointer) ?? '')
     if (proven === undefined) return sendOn(res, `/d/${pointer}/login`)
     const { loginIndex } = proven
     const delivery = await openPointer(broker, pointer)
@@ -127,7 +126,7 @@ function stop(broker: Broker): RequestHandler {
 /** The pointer of this address, if it has the form of one. */
 function pointerOf(req: Request): string {
   const pointer = req.params['pointer']
-  if (typeof pointer === 'string' && bankOfId(pointer) !== undefined) return pointer
+  if (typeof pointer === 'string' && pointer_form.test(pointer)) return pointer
   throw nothingHere()
 }
 

@@ -99,7 +99,8 @@ type MoveEntry = Extract<Entry, { kind: `consent.${string}` }>
 function move(state: Replay, entry: MoveEntry): void {
   const moved = moveOf(state, entry)
   if (typeof moved === 'string') throw new Violation(entry.n, 'consent', words(moved))
-  state.consents.set(moved.id, moved)
+  const kept = structuredClone(moved)
+  state.consents.set(kept.id, kept)
 }
 
 function moveOf(state: Replay, entry: MoveEntry): Move {
@@ -135,17 +136,16 @@ function given(state: Replay, { n, at, body }: Of<'consent.grant' | 'consent.rep
   return { terms: termsOf(body), approval: state.approvals.get(body.recipient), at }
 }
 
-/** A copy: what is read of an entry then never outlives it, and the collector goes on taking entries for short-lived. */
 const termsOf = (body: Terms): Terms => ({
   recipient: body.recipient,
   purpose: body.purpose,
-  clusters: [...body.clusters],
-  accounts: [...body.accounts],
+  clusters: body.clusters,
+  accounts: body.accounts,
   lookback_days: body.lookback_days,
   one_time: body.one_time,
   expires: body.expires,
   delivery: body.delivery,
-  disclosure: { ...body.disclosure },
+  disclosure: body.disclosure,
 })
 
 function release(state: Replay, { n, at, body }: Of<'release'>): void {
@@ -157,8 +157,6 @@ function release(state: Replay, { n, at, body }: Of<'release'>): void {
     throw new Violation(n, 'release', 'the purpose is not the one consented to')
   if (body.clusters.includes('TRANSACTIONS') !== (body.since !== undefined))
     throw new Violation(n, 'release', 'since belongs to transactions, and they to it')
-  const trail = state.trails.get(body.consent)
-  if (trail !== undefined) trail.released = true
 }
 
 const words = (reason: RefusalReason) => reason.replaceAll('_', ' ')

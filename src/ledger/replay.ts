@@ -9,7 +9,10 @@ import { Violation } from './violation.ts'
 
 export { rules, Violation, type Rule } from './violation.ts'
 
-/** What the entries so far amount to. */
+/**
+ * What the entries so far amount to. What is kept of an entry is a clone: a string cut from its text would keep the whole text,
+ * and objects that outlive their entry would teach the collector to expect it of all.
+ */
 export interface Replay {
   size: number
   at: string
@@ -133,8 +136,11 @@ function checkChain(state: Replay, entry: Entry): void {
   const trail = consent === undefined ? undefined : state.trails.get(consent)
   if (prev !== trail?.tail)
     throw new Violation(entry.n, 'chain', `prev is ${said(prev)}, not ${said(trail?.tail)}`)
-  if (trail !== undefined) trail.tail = entry.n
-  else if (consent !== undefined) state.trails.set(consent, { tail: entry.n, released: false })
+  if (trail !== undefined) {
+    trail.tail = entry.n
+    trail.released ||= entry.kind === 'release'
+  } else if (consent !== undefined)
+    state.trails.set(structuredClone(consent), { tail: entry.n, released: false })
 }
 
 const said = (index: number | undefined) => (index === undefined ? 'absent' : String(index))

@@ -69,7 +69,9 @@ async function expectSound(): Promise<void> {
   expect(crowd.revocations_ms.length).toBeGreaterThan(0)
   expect(checked.revocations).toBeGreaterThanOrEqual(crowd.revocations_ms.length)
   // Refused after its revocation, told to come again, with a bank not heard in time, or cut off: nothing else went wrong.
-  const others = [...crowd.answers.keys()].filter((one) => ![200, 403, 503, 504, 'lost'].includes(one))
+  const others = [...crowd.answers.keys()].filter(
+    (one) => ![200, 403, 503, 504, 'lost'].includes(one),
+  )
   expect(others).toEqual([])
 }
 

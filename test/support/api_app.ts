@@ -202,7 +202,7 @@ async function activeConsent(
       bankAccountId: accountId,
       display: '',
     })),
-    disclosure: { version: '1', language: 'en', sha256: sha256('disclosure') },
+    disclosure: { version: '1', language: 'en', text: 'disclosure' },
   })
   const consent = (await findConsent(broker.db, bank, id))?.consent
   const [first = '', second = ''] = consent && 'terms' in consent ? consent.terms.accounts : []

@@ -304,7 +304,7 @@ async function grantPushed(broker: Broker, pushed: PushedRequest): Promise<strin
       { bankAccountId: 'account-1', display: 'Checking ••1234' },
       { bankAccountId: 'account-2', display: 'Savings ••5678' },
     ],
-    disclosure: { version: '1', language: 'en', sha256: sha256('disclosure') },
+    disclosure: { version: '1', language: 'en', text: 'disclosure' },
   })
   return consentId
 }

@@ -21,7 +21,7 @@ export async function linkedConsent(
     termsSalt: random128(),
     termsCommitment: 'A'.repeat(43),
     accounts: [{ bankAccountId: 'account-1', display: 'Everyday ••••1234' }],
-    disclosure: { version: '1', language: 'en', sha256: 'A'.repeat(43) },
+    disclosure: { version: '1', language: 'en', text: 'disclosure' },
   })
   return granted.consentId
 }
