@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 
 /** What the broker is told from outside. The only reader of the environment; parsed once, and frozen. */
 export interface Config {
-  /** `DATABASE_URL`: PostgreSQL ≥ 15, as a role that is countersign_service or a member of it. */
+  /** `DATABASE_URL`, or a file that holds it, `DATABASE_URL_FILE`: PostgreSQL ≥ 15, as countersign_service or a member of it. */
   readonly databaseUrl: string
   /** `ISSUER`: the issuer identifier (RFC 8414), an https origin without a path; http only on loopback. */
   readonly issuer: string
@@ -19,6 +19,11 @@ export interface Config {
   readonly tokenKeys: readonly Record<string, unknown>[]
   /** `CLIENT_KEY_FILE`: a private ES256 JWK, by which the broker is known to banks. */
   readonly clientKey: Record<string, unknown>
+  /**
+   * `CLIENT_CERTIFICATE_FILE` and `CLIENT_CERTIFICATE_KEY_FILE`, PEM, both or neither: for banks that authenticate their
+   * clients by mutual TLS only.
+   */
+  readonly clientCertificate?: { readonly cert: string; readonly key: string }
   /** `MARKS`: a folder, or the URL of a database that does not share the ledger's backups. */
   readonly marks: string
   /** `EPOCH_SECONDS`: how often totals are published while a ledger grows. Default 3600. */
@@ -76,13 +81,19 @@ export function loadConfig(env: Environment = process.env): Config {
     }
     return problem(`${key} does not hold a JSON object`, {})
   }
+  const certificate = (): Pick<Config, 'clientCertificate'> => {
+    const keys = ['CLIENT_CERTIFICATE_FILE', 'CLIENT_CERTIFICATE_KEY_FILE'] as const
+    if (keys.every((key) => env[key] === undefined)) return {}
+    return { clientCertificate: { cert: file(keys[0]), key: file(keys[1]) } }
+  }
   const issuer = text('ISSUER')
   if (issuer !== '' && !isIssuer(issuer)) problems.push('ISSUER is not an https origin')
   const tokenKeys = json('TOKEN_KEYS_FILE')['keys']
   if (env['TOKEN_KEYS_FILE'] !== undefined && !isKeyList(tokenKeys))
     problems.push('TOKEN_KEYS_FILE holds no keys')
   const config: Config = {
-    databaseUrl: text('DATABASE_URL'),
+    databaseUrl:
+      env['DATABASE_URL_FILE'] === undefined ? text('DATABASE_URL') : file('DATABASE_URL_FILE'),
     issuer,
     host: env['HOST'] ?? '127.0.0.1',
     port: integer('PORT', 8080, 65_535),
@@ -91,6 +102,7 @@ export function loadConfig(env: Environment = process.env): Config {
     ledgerSeed: key32('LEDGER_KEY_FILE'),
     tokenKeys: isKeyList(tokenKeys) ? tokenKeys : [],
     clientKey: json('CLIENT_KEY_FILE'),
+    ...certificate(),
     marks: text('MARKS'),
     epochSeconds: integer('EPOCH_SECONDS', 3_600, 86_400),
     logLevel: env['LOG_LEVEL'] ?? 'info',

@@ -8,7 +8,8 @@ export async function serveCommand(): Promise<number> {
 
 /** `countersign start`: what `npm start` does. The sandbox is loaded only here, and is no part of the image. */
 export async function startCommand(): Promise<number> {
-  if (process.env['DATABASE_URL'] !== undefined) return serveCommand()
+  const { DATABASE_URL: url, DATABASE_URL_FILE: file } = process.env
+  if (url !== undefined || file !== undefined) return serveCommand()
   const { startSandbox } = await import('../../sandbox/start.ts')
   return untilStopped(await startSandbox())
 }

@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events'
+import type { Server } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
-import { expect, it } from '@jest/globals'
+import { afterEach, expect, it } from '@jest/globals'
 import express from 'express'
 import supertest from 'supertest'
 import type { Released } from '../../src/broker/release.ts'
@@ -19,6 +20,13 @@ const appOf = (change: () => Partial<Released>) =>
   express()
     .get('/', (_req, res) => sendReleased(res, { ...released, ...change() }))
     .use(problems('https://broker.example'))
+
+let server: Server | undefined
+
+afterEach(() => {
+  server?.close()
+  server?.closeAllConnections()
+})
 
 it('sends the body that was released, byte for byte, with its entry', async () => {
   const answer = await supertest(appOf(() => ({ deadline: performance.now() + 2_000 }))).get('/')
@@ -39,7 +47,7 @@ it('sends nothing of an answer whose time is over', async () => {
 it('drops what the other side has not taken when the time is over', async () => {
   const body = 'x'.repeat(64 * 1024 * 1024)
   const sent = new EventEmitter()
-  const server = express()
+  server = express()
     .get('/', (_req, res) => {
       res.once('close', () => sent.emit('closed'))
       sendReleased(res, { ...released, body, deadline: performance.now() + 200 })
@@ -54,5 +62,4 @@ it('drops what the other side has not taken when the time is over', async () => 
   socket.on('data', (chunk) => (taken += chunk.length))
   await once(socket, 'close')
   expect(taken).toBeLessThan(body.length)
-  server.close()
 })

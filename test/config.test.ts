@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { loadConfig } from '../src/config.ts'
+
+let folder: string
+let env: Record<string, string>
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'config-'))
+  const file = async (name: string, content: string) => {
+    await writeFile(join(folder, name), `${content}\n`)
+    return join(folder, name)
+  }
+  env = {
+    DATABASE_URL: 'postgres://service@127.0.0.1/countersign',
+    ISSUER: 'https://broker.example',
+    BANKS_FILE: '/etc/countersign/banks.json',
+    MASTER_KEY_FILE: await file('master', randomBytes(32).toString('base64url')),
+    LEDGER_KEY_FILE: await file('ledger', randomBytes(32).toString('base64url')),
+    TOKEN_KEYS_FILE: await file('tokens', JSON.stringify({ keys: [{ kty: 'EC' }] })),
+    CLIENT_KEY_FILE: await file('client', JSON.stringify({ kty: 'EC' })),
+    MARKS: '/var/lib/countersign/marks',
+    SHORT: await file('short', randomBytes(31).toString('base64url')),
+    LIST: await file('list', '[]'),
+  }
+})
+
+afterAll(() => rm(folder, { recursive: true }))
+
+describe('the configuration', () => {
+  it('is what the environment says, with defaults, and no sandbox', () => {
+    expect(loadConfig(env)).toMatchObject({
+      issuer: 'https://broker.example',
+      host: '127.0.0.1',
+      port: 8080,
+      epochSeconds: 3_600,
+      sandbox: false,
+    })
+    expect(loadConfig({ ...env, SANDBOX: 'true' }).sandbox).toBe(false)
+  })
+
+  it('takes the database from a file', () => {
+    const { LIST: DATABASE_URL_FILE = '' } = env
+    expect(loadConfig({ ...env, DATABASE_URL_FILE }).databaseUrl).toBe('[]')
+  })
+
+  it('says everything that is missing at once', () => {
+    for (const key of Object.keys(env).filter((name) => !['SHORT', 'LIST'].includes(name)))
+      expect(() => loadConfig({})).toThrow(`${key} is not set`)
+  })
+
+  it.each([
+    ['a plain http issuer', { ISSUER: 'http://broker.example' }, 'ISSUER'],
+    ['an issuer with a path', { ISSUER: 'https://broker.example/a' }, 'ISSUER'],
+    ['an issuer that is no URL', { ISSUER: 'broker' }, 'ISSUER'],
+    ['a port of nothing', { PORT: '0' }, 'PORT'],
+    ['a port beyond the last', { PORT: '65536' }, 'PORT'],
+    ['an epoch longer than a day', { EPOCH_SECONDS: '86401' }, 'EPOCH_SECONDS'],
+    ['a key file that is not there', { MASTER_KEY_FILE: '/nowhere' }, 'cannot be read'],
+    ['a certificate without its key', { CLIENT_CERTIFICATE_FILE: '/nowhere' }, 'KEY_FILE'],
+  ])('refuses %s', (_name, change, problem) => {
+    expect(() => loadConfig({ ...env, ...change })).toThrow(problem)
+  })
+
+  it('refuses a key of 31 bytes, and a list where an object belongs', () => {
+    expect(() => loadConfig({ ...env, LEDGER_KEY_FILE: env['SHORT'] })).toThrow('32 bytes')
+    expect(() => loadConfig({ ...env, CLIENT_KEY_FILE: env['LIST'] })).toThrow('JSON object')
+    expect(() => loadConfig({ ...env, TOKEN_KEYS_FILE: env['CLIENT_KEY_FILE'] })).toThrow('no keys')
+  })
+})
