@@ -9,6 +9,7 @@ import {
   entriesOfDrafts,
   lockAndLoad,
   NoLedger,
+  rollBack,
   writeAndCommit,
   type Batch,
 } from '../storage/door.ts'
@@ -211,7 +212,7 @@ async function attemptBatch(
     const pending = fold(state, batch, { signing, began, known })
     if (pending.batch.entries.length + pending.batch.effects.length > 0)
       await writeAndCommit(client, bank, pending.batch)
-    else await client.query('rollback')
+    else await rollBack(client)
     signing.grew(bank, state.edge.size)
     broken = false
     for (const answer of pending.answers) answer()

@@ -24,13 +24,13 @@ export function createApp(broker: Broker, authorization: Authorization, log: Log
   app.disable('x-powered-by')
   app.use(logged(log), headers(broker))
 
-  app.use(fdxRoutes(api)) //            /fdx/v6/accounts …                         data, for recipients
-  app.use(deliveriesRoutes(api)) //     /deliveries                                pointers, for recipients
-  app.use(consentRoutes(api)) //        /fdx/v6/consents …                         for recipients and banks
-  app.use(oauthRoutes(broker, authorization)) // /oauth/{jwks,par,token,grants}, /.well-known/…
-  app.use(ledgerRoutes(api)) //         /ledger/{bank}/…                           for everyone; entries for auditors
-  app.use(healthRoutes(broker, log.metrics)) // /health, /metrics                  for operators
-  app.use(pageRoutes(broker)) //        /oauth/authorize, /connections, /d/…       for customers
+  app.use(fdxRoutes(api)) // /fdx/v6/accounts …: data, for recipients
+  app.use(deliveriesRoutes(api)) // /deliveries: pointers, for recipients
+  app.use(consentRoutes(api)) // /fdx/v6/consents/…: for recipients and banks
+  app.use(oauthRoutes(broker, authorization)) // /oauth/{jwks,par,token,grants}, /.well-known/…: for clients
+  app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
+  app.use(healthRoutes(broker, log.metrics)) // /health, /metrics: for operators
+  app.use(pageRoutes(broker)) // /oauth/authorize, /connections, /d/…, /banks/…, /web/…: for customers
 
   app.use(() => {
     throw noSuchResource()
@@ -39,7 +39,7 @@ export function createApp(broker: Broker, authorization: Authorization, log: Log
   return app
 }
 
-/** For answers that are no pages; pages set their own. */
+/** What a browser heeds in answers that are no pages. Pages set their own; the rest of helmet's is left out on the hot path. */
 const headers = ({ issuer }: Broker): RequestHandler =>
   helmet({
     contentSecurityPolicy: {
@@ -47,6 +47,13 @@ const headers = ({ issuer }: Broker): RequestHandler =>
       directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
     },
     strictTransportSecurity: issuer.startsWith('https:'),
+    crossOriginOpenerPolicy: false,
+    originAgentCluster: false,
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xFrameOptions: false,
+    xPermittedCrossDomainPolicies: false,
+    xXssProtection: false,
   })
 
 /** One event a request, when its answer was handed over or its connection ended. */

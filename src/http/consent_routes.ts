@@ -11,7 +11,14 @@ import type { Caller } from './authenticate.ts'
 import { jsonBody } from './contract.ts'
 import { consentGrant, revocationsOf, type GrantedRecord, type PartyType } from './fdx_consent.ts'
 import { RequestError } from './problem.ts'
-import { callerOf, exactRouter, interaction, notAllowed, type Api } from './resource.ts'
+import {
+  callerOf,
+  exactRouter,
+  interaction,
+  notAllowed,
+  refuseRevoked,
+  type Api,
+} from './resource.ts'
 
 interface Named {
   readonly path: { readonly consentId: string }
@@ -91,6 +98,7 @@ function bankFor({ broker }: Api, caller: Caller, consentId: string): string {
 async function findOwn(api: Api, caller: Caller, consentId: string): Promise<GrantedRecord> {
   if (!isBank(caller) && caller.consentId !== consentId)
     requireScope(caller, 'grant_management_query')
+  await refuseRevoked(api, caller)
   const found = await findConsent(api.broker.db, bankFor(api, caller, consentId), consentId)
   if (found === undefined || !('terms' in found.consent)) throw new Refusal('consent_unknown')
   const { consent } = found

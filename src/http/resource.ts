@@ -4,6 +4,9 @@ import type { Authorization } from '../authorization/authorization.ts'
 import { OAuthError } from '../authorization/oauth_error.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Asking } from '../broker/release.ts'
+import { Refusal } from '../consent/refusal.ts'
+import { inBank } from '../storage/database.ts'
+import { isRevoked } from '../storage/revoked_tokens.ts'
 import { authenticateResource, type Caller } from './authenticate.ts'
 import type { Contract } from './contract.ts'
 import { RequestError } from './problem.ts'
@@ -49,6 +52,19 @@ export function askingOf(
     })
   const sent = String(res.getHeader(interaction_header))
   return { bank, consentId, client: clientId, jti, interaction: sent.toLowerCase() }
+}
+
+/**
+ * Refuses a consent's token that was revoked (RFC 7009). For where nothing is released: a release looks itself, under the
+ * lock. Throws `Refusal('token_revoked')`.
+ */
+export async function refuseRevoked(
+  { broker }: Api,
+  { bank, consentId, jti }: Caller,
+): Promise<void> {
+  if (bank === undefined || consentId === undefined) return
+  if (await inBank(broker.db, bank, (tx) => isRevoked(tx, bank, jti)))
+    throw new Refusal('token_revoked')
 }
 
 export const noSuchResource = () => new RequestError(404, 'not_found', 'there is no such resource')

@@ -1,7 +1,7 @@
 import { isClass } from '../consent/class.ts'
 import { isCluster } from '../consent/cluster.ts'
 import { CanonicalError } from './canonical.ts'
-import type { Bodies, PublicJwk } from './entry.ts'
+import { approval_jws_chars_max, type Bodies, type PublicJwk } from './entry.ts'
 
 /** Verifies one JWS signature (RFC 7515) with a public key; `alg` is one of ES256, PS256, EdDSA. */
 export type VerifyJws = (
@@ -15,9 +15,6 @@ const algorithms: readonly string[] = ['ES256', 'PS256', 'EdDSA']
 
 /** The `typ` of a bank's signed approval of a recipient. */
 export const approval_typ = 'countersign-approval+jwt'
-
-/** A compact JWS's size limit, so that the entry that carries it fits. */
-export const approval_jws_chars_max = 3000
 
 /** What the bank's signature covers. Two signatures of one approval differ in the rest. */
 export function signedPart(jws: string): string {

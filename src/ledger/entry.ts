@@ -2,7 +2,6 @@ import { classNames, type Class } from '../consent/class.ts'
 import { clusterNames, type Cluster } from '../consent/cluster.ts'
 import { actors, type Actor, type ExpiryCause } from '../consent/consent.ts'
 import { deliveries, limits, type Disclosure, type Terms } from '../consent/terms.ts'
-import { approval_jws_chars_max } from './approval.ts'
 import { canonical, CanonicalError, type Json } from './canonical.ts'
 import {
   boolean,
@@ -21,6 +20,9 @@ import type { Totals } from './totals.ts'
 
 /** An entry's canonical bytes are at most this long. */
 export const entry_bytes_max = 4096
+
+/** A bank's signed approval is at most this long, so that the entry that carries it fits. */
+export const approval_jws_chars_max = 3000
 
 /** A public JSON Web Key (RFC 7517), as genesis carries the bank's. */
 export type PublicJwk = Readonly<Record<string, string>>

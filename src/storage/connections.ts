@@ -1,6 +1,6 @@
 import type { Consent } from '../consent/consent.ts'
 import { inBank, type Database } from './database.ts'
-import { recordOf, type ConsentColumns } from './door.ts'
+import { consentColumns, recordOf, type ConsentColumns } from './door.ts'
 import type { Vault } from './vault.ts'
 
 /** Consents shown of one bank login: the newest. */
@@ -33,8 +33,7 @@ export async function findConnections(
 }
 
 const connectionsSql = `
-  select c.id, c.recipient, c.state, c.requested, c.terms, c.link_id, c.bank_token_id, c.granted_at, c.ended_at,
-    c.ended_by, c.ended_cause, c.revocation_reason, c.accounts_sealed, k.sealed as link_key, r.legal_name,
+  select ${consentColumns}, c.accounts_sealed, k.sealed as link_key, r.legal_name,
     (select e.at from entries e where e.bank_id = c.bank_id and e.consent_id = c.id and e.kind = 'release'
       order by e.n desc limit 1) as last_release
   from links l

@@ -1,6 +1,6 @@
 import type { RequestedTerms } from '../consent/terms.ts'
 import { inBank, type Database, type Tx } from './database.ts'
-import { recordOf, type ConsentColumns } from './door.ts'
+import { consentColumns, recordOf, type ConsentColumns } from './door.ts'
 import type { ConsentRecord } from './ledger_state.ts'
 
 /** A consent as its row has it at this moment, with the recipient's pairwise id for its link. */
@@ -26,8 +26,7 @@ export async function readConsent(
   id: string,
 ): Promise<FoundConsent | undefined> {
   const { rows } = await tx.raw<{ rows: (ConsentColumns & { recipient_sub: string | null })[] }>(
-    `select c.id, c.recipient, c.state, c.requested, c.terms, c.link_id, c.bank_token_id, c.granted_at, c.ended_at,
-       c.ended_by, c.ended_cause, c.revocation_reason, l.recipient_sub
+    `select ${consentColumns}, l.recipient_sub
      from consents c left join links l on l.bank_id = c.bank_id and l.id = c.link_id
      where c.bank_id = ? and c.id = ?`,
     [bank, id],

@@ -6,7 +6,13 @@ import type { Approval, Terms, RequestedTerms } from '../consent/terms.ts'
 import type { RevocationReason } from '../ledger/entry.ts'
 import type { Totals } from '../ledger/totals.ts'
 import { edgeFromBytes, edgeToBytes, type RightEdge, type Subtree } from '../merkle/tree.ts'
-import { type ConsentRecord, type Effect, type LedgerState, type Names } from './ledger_state.ts'
+import {
+  tallyName,
+  type ConsentRecord,
+  type Effect,
+  type LedgerState,
+  type Names,
+} from './ledger_state.ts'
 
 /** No ledger has been opened for this bank. */
 export class NoLedger extends Error {
@@ -184,6 +190,11 @@ export async function writeAndCommit(client: Client, bank: string, batch: Batch)
   ])
 }
 
+/** Ends the transaction with nothing written. */
+export async function rollBack(client: Client): Promise<void> {
+  await client.query('rollback')
+}
+
 /** Which of these drafts became entries, and which: asked under the lock after a commit whose answer was lost. */
 export async function entriesOfDrafts(
   client: Client,
@@ -233,17 +244,18 @@ const headSql = `
   left join entries u on u.bank_id = h.bank_id and u.n = coalesce(s.size, 0)
   where h.bank_id = $1`
 
-const consentColumns = `
+/** The columns of `ConsentColumns`, of a consent `c`. */
+export const consentColumns = `
   c.id, c.recipient, c.state, c.requested, c.terms, c.link_id, c.bank_token_id, c.granted_at, c.ended_at, c.ended_by,
-  c.ended_cause, c.revocation_reason, t.n as tail`
+  c.ended_cause, c.revocation_reason`
 
 const consentsSql = `
-  select ${consentColumns} from consents c
+  select ${consentColumns}, t.n as tail from consents c
   left join consent_tails t on t.bank_id = c.bank_id and t.consent_id = c.id
   where c.bank_id = $1 and c.id = any($2::text[])`
 
 const identicalSql = `
-  select ${consentColumns} from unnest($2::text[], $3::text[], $4::text[], $5::text[]) as w(link_id, recipient, purpose, delivery)
+  select ${consentColumns}, t.n as tail from unnest($2::text[], $3::text[], $4::text[], $5::text[]) as w(link_id, recipient, purpose, delivery)
   join consents c on c.bank_id = $1 and c.state = 'active' and c.link_id = w.link_id and c.recipient = w.recipient
     and c.terms ->> 'purpose' = w.purpose and c.terms ->> 'delivery' = w.delivery
   left join consent_tails t on t.bank_id = c.bank_id and t.consent_id = c.id`
@@ -303,7 +315,7 @@ interface HeadRow {
   unsigned_ms: string
 }
 
-/** A consent's columns, as every reader selects them. */
+/** A consent's row, as every reader selects it. */
 export interface ConsentColumns {
   id: string
   recipient: string
@@ -381,8 +393,9 @@ interface TallyRow {
 }
 
 function tallyOf(row: TallyRow) {
-  const name = `${row.client_id} ${row.consent_id} ${row.reason} ${row.minute_ms}`
   if (!isClass(row.class)) throw new Error(`a tally of class ${row.class}`)
+  const { client_id: client, consent_id: consent, reason } = row
+  const name = tallyName({ client, consent, reason, minute: Number(row.minute_ms) })
   return [name, { class: row.class, pending: Number(row.pending) }] as const
 }
 

@@ -1,7 +1,13 @@
 import type { Approval } from '../consent/terms.ts'
 import { batched } from './batched.ts'
 import type { Database } from './database.ts'
-import { approvalOf, recordOf, type ApprovalRow, type ConsentColumns } from './door.ts'
+import {
+  approvalOf,
+  consentColumns,
+  recordOf,
+  type ApprovalRow,
+  type ConsentColumns,
+} from './door.ts'
 import type { ConsentRecord } from './ledger_state.ts'
 
 /** One request for data, before anything is fetched. */
@@ -75,8 +81,7 @@ const checkSql = `
     select bank.id, a.fetch_id, a.consent_id, a.interaction from bank, asked a
     join consents c on c.bank_id = (select id from bank) and c.id = a.consent_id
   )
-  select a.ord, c.id, c.recipient, c.state, c.requested, c.terms, c.link_id, c.bank_token_id, c.granted_at, c.ended_at,
-    c.ended_by, c.ended_cause, c.revocation_reason, k.sealed as link_key,
+  select a.ord, ${consentColumns}, k.sealed as link_key,
     t.sealed as token_sealed, floor(extract(epoch from t.expires_at) * 1000)::bigint as token_expires,
     p.class, p.purposes, p.clusters, p.keys, p.suspended,
     c.accounts_sealed

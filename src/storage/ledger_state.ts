@@ -67,7 +67,8 @@ export interface LedgerState {
   newestEpoch: { readonly n: number; readonly at: string } | undefined
 }
 
-export const tallyName = (key: TallyKey): string =>
+/** By what a tally is found in the state. */
+export const tallyName = (key: Omit<TallyKey, 'reason'> & { readonly reason: string }): string =>
   `${key.client} ${key.consent} ${key.reason} ${key.minute}`
 
 /** A change to rows that goes with a decision. It is data, checked before the lock, and cannot fail. */

@@ -65,7 +65,8 @@ function webSource(url: string, getEntries: (url: URL) => Promise<Response>): Le
       const read = path.startsWith('tile/entries/') ? getEntries : get
       try {
         const response = await within(read(new URL(path, prefix)), limits.request_ms_max)
-        if (response.ok) return await readBody(path, response, bytesMax)
+        if (response.ok)
+          return await within(readBody(path, response, bytesMax), limits.request_ms_max)
         await response.body?.cancel()
         throw new SourceError(path, answered(response.status), { absent: response.status === 404 })
       } catch (error) {
@@ -76,7 +77,7 @@ function webSource(url: string, getEntries: (url: URL) => Promise<Response>): Le
   }
 }
 
-/** Whoever reads the entries may know no limit of time. */
+/** Whoever reads the entries may know no limit of time, neither for the answer nor for what follows. */
 async function within<T>(work: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {

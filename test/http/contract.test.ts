@@ -1,10 +1,15 @@
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from '@jest/globals'
 import express, { type Express } from 'express'
 import supertest from 'supertest'
 import { openAuthorization } from '../../src/authorization/authorization.ts'
+import { pointer_hours } from '../../src/broker/deliver.ts'
+import { page_transactions } from '../../src/broker/read_accounts.ts'
+import { clusterNames } from '../../src/consent/cluster.ts'
+import { refusalReasons } from '../../src/consent/refusal.ts'
 import { createApp } from '../../src/http/app.ts'
-import { jsonBody, openContract } from '../../src/http/contract.ts'
+import { body_bytes_max, jsonBody, openContract } from '../../src/http/contract.ts'
 import { problems } from '../../src/http/problem.ts'
 import { openLog } from '../../src/observe/log.ts'
 import { newSigner } from '../support/jwt.ts'
@@ -26,6 +31,47 @@ describe('openapi.yaml and the routes', () => {
   it('name each operation once', () => {
     const ids = contract.operations.map(({ id }) => id)
     expect(new Set(ids).size).toBe(ids.length)
+  })
+})
+
+describe('openapi.yaml says what the code keeps to', () => {
+  const text = readFileSync('openapi.yaml', 'utf8')
+  const read = <T>(operation: string, values: T[], send: (value: T) => object) => {
+    const reader = contract.reader(operation)
+    return values.map((value) => {
+      try {
+        reader(send(value) as express.Request)
+        return true
+      } catch {
+        return false
+      }
+    })
+  }
+
+  it('names every reason of a refusal', () => {
+    expect(refusalReasons.filter((reason) => !text.includes(`\`${reason}\``))).toEqual([])
+  })
+
+  it('has the clusters and the limits', () => {
+    const headers = { dpop: 'proof' }
+    const limits = [1, page_transactions.max, page_transactions.max + 1].map(String)
+    expect(
+      read('listTransactions', limits, (limit) => ({
+        headers,
+        params: { accountId: 'a' },
+        query: { limit },
+      })),
+    ).toEqual([true, true, false])
+    const hours = [1, pointer_hours.max, pointer_hours.max + 1]
+    expect(
+      read('createDelivery', hours, (one) => ({
+        headers,
+        body: { clusters: [...clusterNames], hours: one },
+      })),
+    ).toEqual([true, true, false])
+    expect(text).toContain(`default: ${page_transactions.default}\n`)
+    expect(text).toContain(`default: ${pointer_hours.default}\n`)
+    expect(text).toContain(`body ${body_bytes_max / 1024} KiB`)
   })
 })
 

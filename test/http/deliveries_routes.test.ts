@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals'
 import supertest from 'supertest'
 import { openPointer } from '../../src/broker/deliver.ts'
+import { inBank } from '../../src/storage/database.ts'
+import { random128 } from '../../src/storage/ids.ts'
+import { revokeToken } from '../../src/storage/revoked_tokens.ts'
 import { apiApp, bank, recipient, type ActiveConsent, type ApiApp } from '../support/api_app.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -71,6 +74,23 @@ it('gives no pointer under a consent that is read in the thread', async () => {
   const inThread = await api.consent()
   const { body } = await create({ clusters: ['BALANCES'] }, api.consentToken(inThread)).expect(403)
   expect(body.code).toBe('delivery_not_covered')
+})
+
+it('gives no pointer, no data and no consent to a token that was revoked', async () => {
+  const jti = random128()
+  const revoked = api.consentToken(consent, { jti })
+  await inBank(api.broker.db, bank, (tx) => revokeToken(tx, bank, { jti, lifetime_s: 300 }))
+  const read = await api.consent()
+  const answers = [
+    await create({ clusters: ['BALANCES'] }, revoked),
+    await api.call('get', `/fdx/v6/consents/${consent.id}`, revoked),
+    await api.call('get', '/fdx/v6/accounts', api.consentToken(read, { jti })),
+  ]
+  for (const { status, body, headers } of answers) {
+    expect({ status, code: body.code }).toEqual({ status: 401, code: 'token_revoked' })
+    expect(headers['www-authenticate']).toContain('invalid_token')
+  }
+  await create({ clusters: ['BALANCES'] }).expect(201)
 })
 
 it('gives no pointer to a token that opens no consent', async () => {

@@ -236,6 +236,8 @@ describe('the bytes of an entry', () => {
     ['a repeated member', '"v":1', '"v":1,"v":1'],
     ['a repeated member in the body', '"payload":', '"payload":"x","payload":'],
     ['members in another order', /^\{("at":"[^"]*"),(.*)\}$/, '{$2,$1}'],
+    ['totals in another order', '"expiries":0,"grants":1', '"grants":1,"expiries":0'],
+    ['a repeated total', '"expiries":0', '"expiries":0,"expiries":0'],
     ['a member named __proto__', '"v":1', '"v":1,"__proto__":1'],
     ['a fraction of nothing', '"v":1', '"v":1.0'],
     ['an exponent', '"v":1', '"v":1e0'],

@@ -66,10 +66,14 @@ function lower(totals: Record<string, number>, name: string, by: number): void {
   totals[name] = (totals[name] ?? 0) - by
 }
 
-/** Flips a bit of a file. */
-async function flip(path: string, at: (bytes: Buffer) => number): Promise<void> {
+/** Changes a byte of a file. */
+async function spoil(
+  path: string,
+  at: (bytes: Buffer) => number,
+  spoilt = (byte: number) => byte ^ 1,
+): Promise<void> {
   const bytes = await readFile(join(folder, path))
-  bytes.writeUInt8(bytes.readUInt8(at(bytes)) ^ 1, at(bytes))
+  bytes.writeUInt8(spoilt(bytes.readUInt8(at(bytes))), at(bytes))
   await writeFile(join(folder, path), bytes)
 }
 
@@ -138,7 +142,8 @@ describe('a flipped byte in an entry', () => {
   it('is found by the tree where the hashes are those of the true entry', async () => {
     const { entries } = started().ledger
     await writeLedgerFolder(folder, entries, key)
-    await flip('tile/entries/000', (bytes) => bytes.indexOf('payload', 100_000) + 12)
+    const aPayload = (bytes: Buffer) => bytes.indexOf('payload', 100_000) + 'payload":"'.length
+    await spoil('tile/entries/000', aPayload, (byte) => (byte === 0x41 ? 0x42 : 0x41))
     const { findings } = await verify()
     expect(findings).toEqual([
       { check: 'tree', detail: 'the entries do not hash to the root that is signed' },
@@ -333,7 +338,7 @@ describe('files', () => {
   it('that do not hold the hashes of the entries are found', async () => {
     for (const path of ['tile/0/000', 'tile/0/001.p/44', 'tile/1/000.p/1']) {
       await writeLedgerFolder(folder, started().ledger.entries, key)
-      await flip(path, () => 7)
+      await spoil(path, () => 7)
       expect((await verify()).findings).toEqual([
         { check: 'tree', detail: `${path} does not hold the hashes of the entries` },
       ])
