@@ -2,7 +2,7 @@ import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import { clusterNames, type Cluster } from '../consent/cluster.ts'
 import type { ActiveConsent } from '../consent/consent.ts'
 import { deliveries, limits, type Delivery, type RequestedTerms } from '../consent/terms.ts'
-import type { Profile } from '../storage/pushed_requests.ts'
+import type { Profile } from '../storage/links.ts'
 import { details_type } from './metadata.ts'
 import { OAuthError } from './oauth_error.ts'
 

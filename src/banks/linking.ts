@@ -18,7 +18,7 @@ import {
   type BankTokens,
   type LoginRequest,
 } from '../broker/bank_port.ts'
-import { isCluster, scopeOf } from '../consent/cluster.ts'
+import { scopeOf } from '../consent/cluster.ts'
 import type { BankClient } from './bank_client.ts'
 import { bankError, type Exchange } from './bank_error.ts'
 
@@ -138,7 +138,7 @@ function asked(
   const scope = one_time ? 'openid' : 'openid offline_access'
   const prompt = 'login consent'
   if (!Array.isArray(types) || !types.includes(consent_type))
-    return { scope: `${scope} ${scopeOf(clusters.filter(isCluster))}`, prompt }
+    return { scope: `${scope} ${scopeOf(clusters)}`, prompt }
   const detail = {
     type: consent_type,
     consentRequest: {

@@ -1,3 +1,5 @@
+import type { Cluster } from '../consent/cluster.ts'
+
 /** What the broker needs of banks; `banks/` implements it. Every call is bounded in time and size. */
 
 /** A bank as the directory describes it. */
@@ -49,14 +51,14 @@ export interface LoginRequest {
   readonly nonce: string
   /** FDX consent request for the bank's own consent; absent when only the identity is wanted. */
   readonly consentRequest?: {
-    readonly clusters: readonly string[]
+    readonly clusters: readonly Cluster[]
     readonly lookback_days: number
     readonly one_time: boolean
     readonly duration_days: number
   }
 }
 
-/** An account as the bank describes it, in FDX v6 members. Members not listed pass the minimiser by name or not at all. */
+/** An account as the bank describes it, in FDX v6 members. The minimiser passes those it names, and no others. */
 export type FdxAccount = Readonly<Record<string, unknown>> & { readonly accountId: string }
 
 export type FdxTransaction = Readonly<Record<string, unknown>> & {

@@ -10,8 +10,8 @@ import { allowIdle } from '../storage/idle_limit.ts'
 import { random128 } from '../storage/ids.ts'
 import type { LinkKey } from '../storage/vault.ts'
 import { atMost } from './at_most.ts'
-import { BankRefused, BankUnavailable, type Bank, type BankTokens } from './bank_port.ts'
-import type { Broker } from './broker.ts'
+import { BankRefused, BankUnavailable, type BankTokens } from './bank_port.ts'
+import { bankNamed, type Broker } from './broker.ts'
 import { revokeConsent } from './revoke_consent.ts'
 
 export const limits = {
@@ -142,7 +142,7 @@ async function renewLocked(
       if (row === undefined) throw new Refusal('consent_revoked')
       const current = openTokens(use.key, row)
       if (current.access_token !== stale.access_token) return current
-      const renewed = await broker.bankPort.refresh(bankOf(broker, use.bank), current)
+      const renewed = await broker.bankPort.refresh(bankNamed(broker, use.bank), current)
       await replaceBankToken(tx, place, sealTokens(use.key, row.id, renewed))
       return renewed
     })
@@ -163,11 +163,4 @@ async function endedByBank(broker: Broker, use: BankTokenUse): Promise<never> {
     bankTokenId: row.id,
   })
   throw new Refusal('consent_revoked')
-}
-
-function bankOf(broker: Broker, id: string): Bank {
-  const bank = broker.bankPort.banks.get(id)
-  if (bank === undefined)
-    throw new BankUnavailable('unreachable', `no bank ${id} is in the directory`)
-  return bank
 }

@@ -3,7 +3,7 @@ import type { Class } from '../consent/class.ts'
 import type { EarlyCheck } from '../storage/early_check.ts'
 import type { Vault } from '../storage/vault.ts'
 import type { Door } from './append.ts'
-import type { BankPort } from './bank_port.ts'
+import { BankUnavailable, type Bank, type BankPort } from './bank_port.ts'
 import type { MarkStore } from '../storage/marks.ts'
 import type { LedgerKey, LedgerSigner } from './signing.ts'
 
@@ -33,6 +33,13 @@ export interface Observe {
   dropped(bank: string, count: number): void
   /** Something that must be looked at by a person. */
   alarm(bank: string, why: string): void
+}
+
+/** A bank of the directory. Throws `BankUnavailable` for any other. */
+export function bankNamed({ bankPort }: Pick<Broker, 'bankPort'>, id: string): Bank {
+  const bank = bankPort.banks.get(id)
+  if (bank !== undefined) return bank
+  throw new BankUnavailable('unreachable', `no bank ${id} is in the directory`)
 }
 
 /** The origin of a bank's ledger: where its files are served, without a scheme (c2sp.org/tlog-checkpoint). */

@@ -2,10 +2,14 @@ import type { Cluster } from '../consent/cluster.ts'
 import { uncovered } from '../consent/consent.ts'
 import { Refusal } from '../consent/refusal.ts'
 import type { Terms } from '../consent/terms.ts'
+import { findApproval } from '../storage/approvals.ts'
+import { readConsent } from '../storage/consents.ts'
+import { inBank } from '../storage/database.ts'
 import { findDelivery, insertDelivery, type Delivery } from '../storage/deliveries.ts'
+import { hashOf, random256 } from '../storage/ids.ts'
+import { isRevoked } from '../storage/revoked_tokens.ts'
 import type { Vault } from '../storage/vault.ts'
 import type { Broker } from './broker.ts'
-import { hashOf, random128, random256 } from '../storage/ids.ts'
 import { fetchAccounts, fetchTransactions, lookbackStart } from './read_accounts.ts'
 import { recordRefusal } from './record_refusal.ts'
 import { release, type Asking, type Fetching, type Released } from './release.ts'
@@ -22,22 +26,22 @@ const shown_transactions_max = 25
  */
 export async function createDelivery(
   broker: Broker,
-  asking: Omit<Asking, 'delivery'>,
+  asking: Pick<Asking, 'bank' | 'consentId' | 'client' | 'jti'>,
   { clusters, hours }: { clusters: readonly Cluster[]; hours: number },
 ): Promise<{ pointer: string; expires: string }> {
-  const { bank, consentId, client, interaction } = asking
-  const standing = await broker.earlyCheck(bank, {
-    consent: consentId,
-    recipient: client,
-    fetch: random128(),
-    interaction,
-  })
-  const consent = standing?.record.consent
-  const refused = uncovered(consent, {
-    access: { recipient: client, to: 'data_subject', clusters, accounts: [] },
-    approval: standing?.approval,
-    at: new Date(broker.now()).toISOString(),
-  })
+  const { bank, consentId, client, jti } = asking
+  const { consent, approval, revoked } = await inBank(broker.db, bank, async (tx) => ({
+    consent: (await readConsent(tx, bank, consentId))?.consent,
+    approval: await findApproval(tx, bank, client),
+    revoked: jti !== undefined && (await isRevoked(tx, bank, jti)),
+  }))
+  const refused = revoked
+    ? 'token_revoked'
+    : uncovered(consent, {
+        access: { recipient: client, to: 'data_subject', clusters, accounts: [] },
+        approval,
+        at: new Date(broker.now()).toISOString(),
+      })
   if (refused !== undefined) {
     await recordRefusal(broker, {
       bank,
@@ -65,17 +69,17 @@ export const pointer_form = /^[A-Za-z0-9_-]{54}$/
 /** A nudge names no bank: a pointer tells which one it leads to only to whoever holds the vault's key. */
 function newPointer({ vault }: Broker, bank: string): string {
   const random = random256()
-  return `${random}${bankMark(vault, random, bank)}`
+  return `${random}${bankTag(vault, random, bank)}`
 }
 
 /** The bank that a pointer of ours leads to; undefined for what is none. */
 export function bankOfPointer({ vault, bankPort }: Broker, pointer: string): string | undefined {
   if (!pointer_form.test(pointer)) return undefined
-  const [random, mark] = [pointer.slice(0, 43), pointer.slice(43)]
-  return [...bankPort.banks.keys()].find((bank) => bankMark(vault, random, bank) === mark)
+  const [random, tag] = [pointer.slice(0, 43), pointer.slice(43)]
+  return [...bankPort.banks.keys()].find((bank) => bankTag(vault, random, bank) === tag)
 }
 
-const bankMark = (vault: Vault, random: string, bank: string): string =>
+const bankTag = (vault: Vault, random: string, bank: string): string =>
   vault.index('pointer', `${random} ${bank}`).subarray(0, 8).toString('base64url')
 
 /** The delivery that a pointer names, with its bank; undefined when it names none, or no longer. */

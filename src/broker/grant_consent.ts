@@ -4,6 +4,8 @@ import { Refusal } from '../consent/refusal.ts'
 import { expiryOf, type ShownDisclosure, type Terms } from '../consent/terms.ts'
 import { findConsent } from '../storage/consents.ts'
 import { inBank } from '../storage/database.ts'
+import { sealAccounts, type HeldAccount } from '../storage/held_accounts.ts'
+import { hashOf, random128 } from '../storage/ids.ts'
 import type { ConsentRecord, LedgerState, SealedParts } from '../storage/ledger_state.ts'
 import { findOrInsertLink, type Profile } from '../storage/links.ts'
 import type { Decision } from './append.ts'
@@ -11,9 +13,7 @@ import type { BankLogin } from './bank_port.ts'
 import { keepBankTokens } from './bank_tokens.ts'
 import type { Broker } from './broker.ts'
 import { commitment } from './commitment.ts'
-import { hashOf, random128 } from '../storage/ids.ts'
 import { recordRefusal } from './record_refusal.ts'
-import type { HeldAccount } from './release.ts'
 import { save } from './revoke_consent.ts'
 
 /** What the customer approved, and the login that proves it was them. */
@@ -142,7 +142,7 @@ async function prepareGrant(
         ...(login.authTime === undefined ? {} : { auth_time: login.authTime }),
       },
       sealed: {
-        accounts: link.key.seal(held, `accounts ${link.id}`),
+        accounts: sealAccounts(link.key, link.id, held),
         evidence: link.key.seal(
           {
             requested,

@@ -62,14 +62,15 @@ export function maskNumbers(text: string): string {
 }
 
 /** `••••1234`, from whatever the bank gives as a number or display of one. */
-export function lastFour(account: FdxAccount): string {
+export function lastFour(account: Readonly<Record<string, unknown>>): string {
   const number = account['accountNumberDisplay'] ?? account['accountNumber']
   const digits = typeof number === 'string' ? number.replace(/[^0-9A-Za-z]/g, '').slice(-4) : ''
   return `••••${digits}`
 }
 
-function currencyOf(account: FdxAccount): string | undefined {
-  const { currency } = account
+/** The ISO 4217 code of an account's currency, which in FDX is an object with a `currencyCode`. */
+export function currencyOf(account: Readonly<Record<string, unknown>>): string | undefined {
+  const currency = account['currency']
   const code =
     typeof currency === 'object' && currency !== null && 'currencyCode' in currency
       ? currency.currencyCode

@@ -1,10 +1,9 @@
 import type { Cluster } from '../consent/cluster.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { earliestDate, type Terms } from '../consent/terms.ts'
+import { BankUnavailable, type BankAccess, type FdxAccount } from './bank_port.ts'
 import { withBankToken } from './bank_tokens.ts'
-import type { BankAccess, FdxAccount } from './bank_port.ts'
-import { BankUnavailable } from './bank_port.ts'
-import type { Broker } from './broker.ts'
+import { bankNamed, type Broker } from './broker.ts'
 import { minimiseAccount, minimiseTransaction } from './minimise.ts'
 import { release, type Asking, type Fetching, type Released } from './release.ts'
 
@@ -100,7 +99,7 @@ export async function fetchAccounts(
 ): Promise<{ handle: string; body: Record<string, unknown> }[]> {
   const { clusters } = fetching
   const found = await atBank(broker, asking, fetching, (access) =>
-    broker.bankPort.accounts(bankOf(broker, asking), access),
+    broker.bankPort.accounts(bankNamed(broker, asking.bank), access),
   )
   const byId = new Map<string, FdxAccount>(found.map((account) => [account.accountId, account]))
   const shown = fetching.accounts.flatMap(({ handle, bankAccountId }) => {
@@ -127,7 +126,7 @@ export async function fetchTransactions(
   const pageKey =
     wish.pageKey === undefined ? undefined : openPageKey(fetching, wish.pageKey, about)
   const answer = await atBank(broker, asking, fetching, (access) =>
-    broker.bankPort.transactions(bankOf(broker, asking), access, {
+    broker.bankPort.transactions(bankNamed(broker, asking.bank), access, {
       accountId: bankAccountId,
       startTime: wish.startTime,
       ...(wish.endTime === undefined ? {} : { endTime: wish.endTime }),
@@ -179,11 +178,4 @@ function atBank<T>(
   return withBankToken(broker, { bank, consentId, linkId, key, row: bankToken }, (accessToken) =>
     call({ accessToken, interaction }),
   )
-}
-
-function bankOf(broker: Broker, { bank }: Asking) {
-  const found = broker.bankPort.banks.get(bank)
-  if (found === undefined)
-    throw new BankUnavailable('unreachable', `no bank ${bank} is in the directory`)
-  return found
 }

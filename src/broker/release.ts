@@ -3,11 +3,12 @@ import { seenBy, uncovered, type Access, type ActiveConsent } from '../consent/c
 import { Refusal } from '../consent/refusal.ts'
 import type { Approval, Delivery } from '../consent/terms.ts'
 import type { Standing } from '../storage/early_check.ts'
+import { openAccounts, type HeldAccount } from '../storage/held_accounts.ts'
+import { random128 } from '../storage/ids.ts'
 import type { LinkKey } from '../storage/vault.ts'
 import type { Draft } from './append.ts'
 import type { Broker } from './broker.ts'
 import { commitment } from './commitment.ts'
-import { random128 } from '../storage/ids.ts'
 import { recordRefusal } from './record_refusal.ts'
 
 /** An answer not sent within this time of its entry is dropped, so that a revocation can name the last possible instant. */
@@ -32,14 +33,6 @@ export interface Wanted {
   readonly accounts?: readonly string[]
   /** The earliest UTC date asked for; present exactly when TRANSACTIONS are. */
   readonly since?: string
-}
-
-/** The bank's account behind a handle of the consent. */
-export interface HeldAccount {
-  readonly handle: string
-  readonly bankAccountId: string
-  /** As shown to the customer, masked. */
-  readonly display: string
 }
 
 /** What a fetch is given: the consent as it stands, and what is needed to ask the bank. */
@@ -104,6 +97,7 @@ export async function release(
   try {
     const { access, fetching } = prepare(broker, asking, { standing, wanted, fetchId })
     const fetched = await fetch(fetching)
+    // An entry names one account at least: where the bank gave none, those that were asked for.
     const carried = {
       ...access,
       accounts: fetched.accounts.length === 0 ? access.accounts : fetched.accounts,
@@ -154,7 +148,7 @@ function prepare(
   if (linkKey === undefined || linkId === undefined || standing.accounts === undefined)
     throw new Error(`consent ${consent.id} is active without a link`)
   const key = broker.vault.linkKey(linkKey, linkId)
-  const held = heldAccounts(key.open(standing.accounts, `accounts ${linkId}`))
+  const held = openAccounts(key, linkId, standing.accounts)
   return {
     access,
     fetching: {
@@ -233,20 +227,4 @@ export function releaseDraft(
       return { entry: { kind: 'release', body } }
     },
   }
-}
-
-function heldAccounts(value: unknown): HeldAccount[] {
-  if (!Array.isArray(value) || !value.every(isHeldAccount))
-    throw new Error('not the accounts of a consent')
-  return value
-}
-
-function isHeldAccount(value: unknown): value is HeldAccount {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'handle' in value &&
-    'bankAccountId' in value &&
-    typeof value.bankAccountId === 'string'
-  )
 }

@@ -3,7 +3,7 @@ import { inBank, type Tx } from '../storage/database.ts'
 import { allowIdle } from '../storage/idle_limit.ts'
 import { finishTask, postponeTask, takeTask, type Task } from '../storage/outbox.ts'
 import { openTokens } from './bank_tokens.ts'
-import type { Broker } from './broker.ts'
+import { bankNamed, type Broker } from './broker.ts'
 
 export const limits = {
   tasks_per_turn_max: 256,
@@ -59,10 +59,8 @@ async function tellBank(
   const row = await findBankToken(tx, { bank, id: about })
   if (row === undefined) return undefined
   try {
-    const found = broker.bankPort.banks.get(bank)
-    if (found === undefined) throw new Error(`no bank ${bank} is in the directory`)
     const key = broker.vault.linkKey(row.keySealed, row.linkId)
-    await broker.bankPort.revoke(found, openTokens(key, row))
+    await broker.bankPort.revoke(bankNamed(broker, bank), openTokens(key, row))
     return undefined
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))

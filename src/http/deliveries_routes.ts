@@ -2,15 +2,7 @@ import type { Router } from 'express'
 import { createDelivery, pointer_hours } from '../broker/deliver.ts'
 import type { Cluster } from '../consent/cluster.ts'
 import { jsonBody } from './contract.ts'
-import {
-  askingOf,
-  callerOf,
-  exactRouter,
-  interaction,
-  notAllowed,
-  refuseRevoked,
-  type Api,
-} from './resource.ts'
+import { askingOf, callerOf, exactRouter, interaction, notAllowed, type Api } from './resource.ts'
 
 /** Pointers for threads: the recipient gets a link to a page of ours, and no figures. */
 export function deliveriesRoutes(api: Api): Router {
@@ -23,9 +15,7 @@ export function deliveriesRoutes(api: Api): Router {
     .route('/deliveries')
     .all(interaction)
     .post(jsonBody, async (req, res) => {
-      const caller = await callerOf(api, req)
-      const asking = askingOf(caller, res)
-      await refuseRevoked(api, caller)
+      const asking = askingOf(await callerOf(api, req), res)
       const { clusters, hours = pointer_hours.default } = wish(req).body
       const { pointer, expires } = await createDelivery(broker, asking, { clusters, hours })
       const pointer_url = `${broker.issuer}/d/${pointer}`

@@ -22,6 +22,7 @@ import {
 import { lastArrival } from './connections_routes.ts'
 import { formSteps, leadingOn, pageHeaders, sendOn, sendPage } from './page.ts'
 import { pageErrors, PageRefused } from './page_errors.ts'
+import { dropAfter } from './send_released.ts'
 
 /**
  * The page behind a pointer. A pointer is never a credential: opened, it shows and consumes nothing and is not even looked up.
@@ -90,8 +91,7 @@ function show(broker: Broker): RequestHandler {
     const left_ms = released.deadline - performance.now()
     if (left_ms <= 0) throw new AnswerTooLate('the page was not ready within 2 s of its entry')
     sendPage(res.set('countersign-entry', `${entry.n} ${entry.hash}`), html)
-    const drop = setTimeout(() => res.destroy(), left_ms)
-    res.once('close', () => clearTimeout(drop))
+    dropAfter(res, left_ms)
   }
 }
 

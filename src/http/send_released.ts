@@ -16,6 +16,11 @@ export function sendReleased(res: Response, { body, n, hash, deadline }: Release
     'countersign-entry': `${n} ${Buffer.from(hash).toString('base64')}`,
   })
   res.end(body)
-  const drop = setTimeout(() => res.destroy(), left_ms)
+  dropAfter(res, left_ms)
+}
+
+/** Cuts the connection off if it has not taken the answer by then. */
+export function dropAfter(res: Response, ms: number): void {
+  const drop = setTimeout(() => res.destroy(), ms)
   res.once('close', () => clearTimeout(drop))
 }

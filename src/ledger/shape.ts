@@ -26,6 +26,8 @@ type Members<T> = {
 const code = {
   quote: 0x22,
   comma: 0x2c,
+  zero: 0x30,
+  nine: 0x39,
   colon: 0x3a,
   open: 0x5b,
   close: 0x5d,
@@ -81,22 +83,23 @@ export const oneOf =
     return allowed.find((one) => one === value) ?? fail(cursor, allowed.join(' or '))
   }
 
+const isDigit = (unit: number) => unit >= code.zero && unit <= code.nine
+
 /** An integer from `min`, which is not negative, to `max`. */
 export const integer =
   (min: number, max = Number.MAX_SAFE_INTEGER): Read<number> =>
   (cursor) => {
     const { text, at: start } = cursor
+    let end = start
     let value = 0
-    let digit = text.charCodeAt(start) - 0x30
-    while (digit >= 0 && digit <= 9 && value <= max) {
-      value = value * 10 + digit
-      cursor.at += 1
-      digit = text.charCodeAt(cursor.at) - 0x30
+    while (isDigit(text.charCodeAt(end)) && value <= max) {
+      value = value * 10 + (text.charCodeAt(end) - code.zero)
+      end += 1
     }
-    const digits = cursor.at - start
-    const leadingZero = digits > 1 && text.charCodeAt(start) === 0x30
-    if (digits === 0 || leadingZero || value < min || value > max)
+    const leadingZero = end - start > 1 && text.charCodeAt(start) === code.zero
+    if (end === start || leadingZero || value < min || value > max)
       fail(cursor, `an integer from ${min} to ${max}`)
+    cursor.at = end
     return value
   }
 

@@ -1,6 +1,7 @@
 import type { Consent } from '../consent/consent.ts'
 import { inBank, type Database } from './database.ts'
 import { consentColumns, recordOf, type ConsentColumns } from './door.ts'
+import { openAccounts, type HeldAccount } from './held_accounts.ts'
 import type { Vault } from './vault.ts'
 
 /** Consents shown of one bank login: the newest. */
@@ -12,7 +13,7 @@ export interface Connection {
   /** The recipient's legal name. */
   readonly recipient: string
   /** The accounts of its present terms, masked; none once the person is erased. */
-  readonly accounts: readonly { readonly handle: string; readonly display: string }[]
+  readonly accounts: readonly Pick<HeldAccount, 'handle' | 'display'>[]
   /** When data last passed under it, RFC 3339 UTC. */
   readonly lastRelease?: string
 }
@@ -57,32 +58,15 @@ function connectionOf(row: Row, vault: Vault): Connection[] {
   const held =
     row.accounts_sealed === null || row.link_key === null
       ? []
-      : displays(
-          vault.linkKey(row.link_key, linkId).open(row.accounts_sealed, `accounts ${linkId}`),
-        )
+      : openAccounts(vault.linkKey(row.link_key, linkId), linkId, row.accounts_sealed)
   return [
     {
       consent,
       recipient: row.legal_name ?? consent.recipient,
-      accounts: held.filter(({ handle }) => consent.terms.accounts.includes(handle)),
+      accounts: held
+        .filter(({ handle }) => consent.terms.accounts.includes(handle))
+        .map(({ handle, display }) => ({ handle, display })),
       ...(row.last_release === null ? {} : { lastRelease: row.last_release.toISOString() }),
     },
   ]
-}
-
-function displays(value: unknown): { handle: string; display: string }[] {
-  if (!Array.isArray(value) || !value.every(isDisplay))
-    throw new Error('not the accounts of a consent')
-  return value.map(({ handle, display }) => ({ handle, display }))
-}
-
-function isDisplay(value: unknown): value is { handle: string; display: string } {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'handle' in value &&
-    typeof value.handle === 'string' &&
-    'display' in value &&
-    typeof value.display === 'string'
-  )
 }

@@ -1,9 +1,13 @@
 import type { Tx } from './database.ts'
 import { random128 } from './ids.ts'
-import type { Profile } from './pushed_requests.ts'
 import type { LinkKey, Vault } from './vault.ts'
 
-export type { Profile }
+/** Who is on the other side of the thread, as the recipient says: never echoed to a recipient, never in the ledger. */
+export interface Profile {
+  readonly page_id: string
+  readonly psid: string
+  readonly display_name: string
+}
 
 /** A link: one profile and one bank login, under a key of its own. */
 export interface Link {

@@ -1,13 +1,7 @@
 import { inBank, type Database, type Tx } from './database.ts'
 import { bankOf, hashOf } from './ids.ts'
+import type { Profile } from './links.ts'
 import type { Vault } from './vault.ts'
-
-/** Who is on the other side of the thread, as the recipient says: never echoed to a recipient, never in the ledger. */
-export interface Profile {
-  readonly page_id: string
-  readonly psid: string
-  readonly display_name: string
-}
 
 /** An authorization request as it was pushed (RFC 9126), already checked. */
 export interface PushedRequest {

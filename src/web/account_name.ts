@@ -8,5 +8,5 @@ export function accountName(account: Readonly<Record<string, unknown>>): string 
     (one): one is string => typeof one === 'string' && one.trim() !== '',
   )
   const shown = maskNumbers(name ?? 'Account').slice(0, name_characters_max)
-  return `${shown} ${lastFour({ ...account, accountId: '' })}`
+  return `${shown} ${lastFour(account)}`
 }

@@ -179,7 +179,7 @@ function Facts({
 
 const asSentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)
 
-const actors: Readonly<Record<Actor, string>> = {
+const actorWords: Readonly<Record<Actor, string>> = {
   customer: 'by you',
   recipient: 'by the recipient',
   bank: 'by your bank',
@@ -188,6 +188,6 @@ const actors: Readonly<Record<Actor, string>> = {
 
 /** Who or what ended a consent, in the customer's words. */
 function endedBy(consent: Extract<Consent, { ended: unknown }>): string {
-  if (consent.state === 'revoked') return actors[consent.ended.by]
+  if (consent.state === 'revoked') return actorWords[consent.ended.by]
   return consent.ended.cause === 'term' ? 'at its end date' : 'because it was never used'
 }

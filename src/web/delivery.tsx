@@ -1,4 +1,5 @@
 import type { Figures } from '../broker/deliver.ts'
+import { currencyOf } from '../broker/minimise.ts'
 import { plainDate } from '../consent/disclosure.ts'
 import { accountName } from './account_name.ts'
 import { Form, renderPage, Time, type Csrf } from './layout.tsx'
@@ -139,16 +140,6 @@ const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
 
 const isTime = (value: string): boolean => !Number.isNaN(Date.parse(value))
-
-/** FDX: `currency` is an object with an ISO 4217 `currencyCode`. */
-function currencyOf(account: Figures['account']): string | undefined {
-  const currency = account['currency']
-  const code =
-    typeof currency === 'object' && currency !== null && 'currencyCode' in currency
-      ? currency.currencyCode
-      : undefined
-  return typeof code === 'string' && /^[A-Z]{3}$/.test(code) ? code : undefined
-}
 
 /** `1,234.50 USD`; undefined for what is no amount. */
 function money(value: unknown, currency?: string): string | undefined {

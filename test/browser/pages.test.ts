@@ -107,10 +107,7 @@ inBrowser('in a browser', () => {
 
     const { pointer } = await createDelivery(
       app.broker,
-      {
-        ...{ bank, consentId: pushed.consentId, client: 'messenger' },
-        interaction: '00000000-0000-4000-8000-000000000000',
-      },
+      { bank, consentId: pushed.consentId, client: 'messenger' },
       { clusters: ['BALANCES'], hours: 1 },
     )
     await page.goto(`${issuer}/d/${pointer}`)
@@ -237,10 +234,7 @@ inBrowser('in a browser', () => {
 
       const { pointer } = await createDelivery(
         app.broker,
-        {
-          ...{ bank, consentId: pushed.consentId, client: 'messenger' },
-          interaction: '00000000-0000-4000-8000-000000000000',
-        },
+        { bank, consentId: pushed.consentId, client: 'messenger' },
         { clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'], hours: 1 },
       )
       await page.goto(`${issuer}/d/${pointer}`)

@@ -74,7 +74,7 @@ describe('the connections page', () => {
     const interaction = '00000000-0000-4000-8000-000000000000'
     const { pointer } = await createDelivery(
       app.broker,
-      { bank, consentId: pushed.consentId, client: 'messenger', interaction },
+      { bank, consentId: pushed.consentId, client: 'messenger' },
       { clusters: ['BALANCES'], hours: 1 },
     )
     const loginIndex = loginIndexOf(app.broker.vault, { bank, bankSubject: 'ida' })

@@ -32,7 +32,7 @@ async function linked(customer: string): Promise<Linked> {
   const { consentId } = pushed
   const { pointer } = await createDelivery(
     app.broker,
-    { bank, consentId, client: 'messenger', interaction: randomUUID() },
+    { bank, consentId, client: 'messenger' },
     { clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'], hours: 1 },
   )
   return { consentId, pointer, browser }
