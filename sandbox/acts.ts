@@ -90,7 +90,7 @@ export async function readEverything(
 }
 
 /** The parsed answer of a call that must succeed. */
-export async function okJson<T>(response: Response): Promise<T> {
+async function okJson<T>(response: Response): Promise<T> {
   const text = await response.text()
   if (!response.ok) throw new Error(`${response.status} ${text}`)
   return JSON.parse(text) as T

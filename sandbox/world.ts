@@ -34,7 +34,7 @@ export const admittedPurposes = [
   'https://w3id.org/dpv#RequestedServiceProvision',
   'https://w3id.org/dpv#FraudPreventionAndDetection',
 ]
-export const admittedClusters = clusterNames.filter((name) => name !== 'FRAUD_ALERTS')
+const admittedClusters = clusterNames.filter((name) => name !== 'FRAUD_ALERTS')
 
 export interface WorldOptions {
   /** Everything the sandbox keeps; `.countersign` by default. Mode 0700. */

@@ -15,9 +15,9 @@ export interface Config {
   readonly masterKey: Buffer
   /** `LEDGER_KEY_FILE`: 32 bytes, base64url. The Ed25519 key of each ledger is derived from it. */
   readonly ledgerSeed: Buffer
-  /** `TOKEN_KEYS_FILE`: a JWK Set of private ES256 keys; the first signs, all are published. */
+  /** `TOKEN_KEYS_FILE`: a JWK Set of ES256 keys; the first is private and signs, all are published. */
   readonly tokenKeys: readonly Record<string, unknown>[]
-  /** `CLIENT_KEY_FILE`: a private ES256 JWK, by which the broker is known to banks. */
+  /** `CLIENT_KEY_FILE`: a private JWK, ES256 or EdDSA, by which the broker is known to banks. */
   readonly clientKey: Record<string, unknown>
   /**
    * `CLIENT_CERTIFICATE_FILE` and `CLIENT_CERTIFICATE_KEY_FILE`, PEM, both or neither: for banks that authenticate their
@@ -40,6 +40,18 @@ export class ConfigError extends Error {
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
+
+/** Whether the environment names a database: without one, `npm start` is the sandbox. */
+export function isConfigured(env: Environment = process.env): boolean {
+  return env['DATABASE_URL'] !== undefined || env['DATABASE_URL_FILE'] !== undefined
+}
+
+/** `DATABASE_OWNER_URL`: the owner of the tables, for `countersign migrate` alone. Throws `ConfigError`. */
+export function loadOwnerUrl(env: Environment = process.env): string {
+  const url = env['DATABASE_OWNER_URL']
+  if (url === undefined) throw new ConfigError('DATABASE_OWNER_URL is not set')
+  return url
+}
 
 /** Reads the configuration. Throws `ConfigError` naming every missing or malformed setting. */
 export function loadConfig(env: Environment = process.env): Config {

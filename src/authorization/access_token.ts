@@ -89,8 +89,8 @@ async function verifySigned(
   const key = keys.find(kid)
   if (
     typ !== token_typ ||
-    key?.algorithm !== alg ||
     key === undefined ||
+    key.algorithm !== alg ||
     !(await isSignedBy(jwt, key))
   )
     throw new JwtError('not an access token of this issuer')

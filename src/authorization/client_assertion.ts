@@ -4,10 +4,10 @@ import type { Once } from '../storage/replays.ts'
 import type { Authorization } from './authorization.ts'
 import type { Form } from './form.ts'
 import {
+  algorithmOf,
   checkTimes,
   future_s_max,
   importPublicKey,
-  isAlgorithm,
   isSignedBy,
   jtiOf,
   JwtError,
@@ -56,12 +56,12 @@ export async function checkAssertion(
 async function isSignedByClient(jwt: Jwt, { jwks }: Client): Promise<boolean> {
   const { alg, kid, typ } = jwt.header()
   if (!types.includes(typ)) throw new JwtError('typ is not that of a client assertion')
-  if (!isAlgorithm(alg)) throw new JwtError('alg is not one of ES256, PS256, EdDSA')
+  const algorithm = algorithmOf(alg)
   const [jwk, another] = jwks.keys.filter(
-    (one) => suits(one, alg) && (kid === undefined || one['kid'] === kid),
+    (one) => suits(one, algorithm) && (kid === undefined || one['kid'] === kid),
   )
   if (jwk === undefined || another !== undefined) return false
-  return isSignedBy(jwt, importPublicKey(jwk, alg))
+  return isSignedBy(jwt, importPublicKey(jwk, algorithm))
 }
 
 function checkClaims(

@@ -2,9 +2,9 @@ import type { JsonWebKey } from 'node:crypto'
 import type { Once } from '../storage/replays.ts'
 import type { Authorization } from './authorization.ts'
 import {
+  algorithmOf,
   checkTimes,
   importPublicKey,
-  isAlgorithm,
   isSignedBy,
   jtiOf,
   JwtError,
@@ -76,9 +76,9 @@ function keyOf({ proofKeys }: Authorization, jwt: Jwt): PublicKey {
   if (jwt.headerText.length > header_chars_max) throw new JwtError('the header is too long')
   const { typ, alg, jwk } = jwt.header()
   if (typ !== 'dpop+jwt') throw new JwtError('typ is not dpop+jwt')
-  if (!isAlgorithm(alg)) throw new JwtError('alg is not one of ES256, PS256, EdDSA')
+  const algorithm = algorithmOf(alg)
   if (!isJwk(jwk)) throw new JwtError('jwk is required')
-  const key = importPublicKey(jwk, alg)
+  const key = importPublicKey(jwk, algorithm)
   proofKeys.set(jwt.headerText, key)
   return key
 }

@@ -30,17 +30,17 @@ export async function queryGrant(
     revoked: caller.consentId !== undefined && (await isRevoked(tx, bank, caller.jti)),
   }))
   if (revoked) throw new OAuthError('invalid_token', 'the access token was revoked')
-  const consent = found?.consent
   if (
-    consent?.state !== 'active' ||
-    consent.recipient !== caller.clientId ||
-    notActive(consent, new Date(broker.now()).toISOString()) !== undefined
+    found?.consent.state !== 'active' ||
+    found.consent.recipient !== caller.clientId ||
+    notActive(found.consent, new Date(broker.now()).toISOString()) !== undefined
   )
     throw unknown()
+  const { consent, requested } = found
   const { terms, granted } = consent
   return {
     scopes: [{ scope: scopeOf(terms.clusters), resource: [resource] }],
-    authorization_details: found === undefined ? [] : grantedDetails(consent, found.requested),
+    authorization_details: grantedDetails(consent, requested),
     last_updated: seconds(granted),
     expires_at: seconds(terms.expires),
   }

@@ -41,12 +41,9 @@ const algorithms = {
   }
 >
 
-export type Algorithm = keyof typeof algorithms
+type Algorithm = keyof typeof algorithms
 
 export const algorithmNames = Object.keys(algorithms) as readonly Algorithm[]
-
-export const isAlgorithm = (value: unknown): value is Algorithm =>
-  typeof value === 'string' && Object.hasOwn(algorithms, value)
 
 const rsa_bits = { min: 2048, max: 4096 } as const
 
@@ -58,6 +55,13 @@ const jti_chars_max = 256
 /** A JWT or a key that is not acceptable; the message says why and repeats nothing that was sent. */
 export class JwtError extends Error {
   override readonly name = 'JwtError'
+}
+
+/** The algorithm that a header names. Throws `JwtError` for any other than ours. */
+export function algorithmOf(alg: unknown): Algorithm {
+  const algorithm = algorithmNames.find((name) => name === alg)
+  if (algorithm === undefined) throw new JwtError(`alg is not one of ${algorithmNames.join(', ')}`)
+  return algorithm
 }
 
 /** A public key for one algorithm, with its RFC 7638 thumbprint. */

@@ -16,12 +16,14 @@ export const notAuthenticated = (): OAuthError =>
     headers: { 'WWW-Authenticate': challenge({}) },
   })
 
+/** Where a resource says 401, and the token endpoint 400. */
+const statuses: Partial<Record<OAuthErrorCode, number>> = {
+  invalid_dpop_proof: 401,
+  use_dpop_nonce: 401,
+}
+
 /** The same error as a protected resource gives it: 401 for what does not authenticate, with the challenge that says why. */
 export function resourceError({ code, message, headers }: OAuthError): OAuthError {
-  const statuses: Partial<Record<OAuthErrorCode, number>> = {
-    invalid_dpop_proof: 401,
-    use_dpop_nonce: 401,
-  }
   const status = statuses[code]
   return new OAuthError(code, message, {
     ...(status === undefined ? {} : { status }),

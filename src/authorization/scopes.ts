@@ -2,26 +2,22 @@ import { clusters } from '../consent/cluster.ts'
 import type { Client } from '../storage/clients.ts'
 
 /** Scopes that a client gets for itself (client_credentials), with the kinds of client that may be registered for each. */
-export const clientScopes = {
-  'ledger:read': ['bank', 'auditor'],
-  'consents:revoke': ['bank'],
-  grant_management_query: ['recipient'],
-  grant_management_revoke: ['recipient'],
-} as const satisfies Record<string, readonly Client['kind'][]>
-
-export type ClientScope = keyof typeof clientScopes
+const clientScopes: ReadonlyMap<string, readonly Client['kind'][]> = new Map([
+  ['ledger:read', ['bank', 'auditor']],
+  ['consents:revoke', ['bank']],
+  ['grant_management_query', ['recipient']],
+  ['grant_management_revoke', ['recipient']],
+])
 
 /** Whether a client of this kind may ever have this scope for itself. */
 export function mayHave(kind: Client['kind'], scope: string): boolean {
-  const kinds: readonly Client['kind'][] = Object.hasOwn(clientScopes, scope)
-    ? clientScopes[scope as ClientScope]
-    : []
-  return kinds.includes(kind)
+  return clientScopes.get(scope)?.includes(kind) ?? false
 }
 
+/** Every scope that a client can ask for. */
 export const scopeNames: readonly string[] = [
   ...Object.values(clusters).map(({ scope }) => scope),
-  ...Object.keys(clientScopes),
+  ...clientScopes.keys(),
 ]
 
 /** Whether two scope strings name the same scopes, in any order. */

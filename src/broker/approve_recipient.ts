@@ -1,17 +1,16 @@
 import { isDeepStrictEqual } from 'node:util'
 import { classes } from '../consent/class.ts'
-import { standing } from '../consent/consent.ts'
 import { isCluster } from '../consent/cluster.ts'
+import { standing, type Actor } from '../consent/consent.ts'
 import { judgePurpose } from '../consent/purpose.ts'
 import { Refusal } from '../consent/refusal.ts'
 import type { Approval } from '../consent/terms.ts'
 import { openApproval, signedPart } from '../ledger/approval.ts'
 import { CanonicalError } from '../ledger/canonical.ts'
+import { hashOf } from '../storage/ids.ts'
 import { verifyJws } from '../storage/jws.ts'
-import type { Actor } from '../consent/consent.ts'
 import type { Decision } from './append.ts'
 import { ledgerOrigin, type Broker } from './broker.ts'
-import { hashOf } from '../storage/ids.ts'
 
 /** A bank's approval was not acceptable; the message says why. */
 export class ApprovalRejected extends Error {

@@ -4,7 +4,7 @@ import type { Broker } from './broker.ts'
 import { endings, save } from './revoke_consent.ts'
 
 /** A grant that is not redeemed within this time ends: its code lived for one minute. */
-export const unredeemed_minutes_max = 10
+const unredeemed_minutes_max = 10
 
 /**
  * Writes the end of every consent whose time has come, and of grants never redeemed, each exactly once however many

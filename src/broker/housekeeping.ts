@@ -7,7 +7,7 @@ import { workOutbox } from './work_outbox.ts'
 import { writeEpoch } from './write_epoch.ts'
 
 /** How often each duty is done for each bank, ms. All processes do them; each is safe to be done by several at once. */
-export const every_ms = { sign: 1_000, sweep: 5_000, purge: 60_000 } as const
+const every_ms = { sign: 1_000, sweep: 5_000, purge: 60_000 } as const
 
 /**
  * What happens without anyone asking: signing, the entries of expiries and counted refusals, epochs, the outbox, and the

@@ -4,11 +4,11 @@ import { kinds, writeEntry, type Entry } from '../ledger/entry.ts'
 import { noTotals, totalNames } from '../ledger/totals.ts'
 import { append, emptyEdge, leafHash } from '../merkle/tree.ts'
 import { inBank } from '../storage/database.ts'
+import { random128 } from '../storage/ids.ts'
 import { insertLedger } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import { lockSigned } from '../storage/signed.ts'
 import { ledgerOrigin, type Broker } from './broker.ts'
-import { random128 } from '../storage/ids.ts'
 import { rootText } from './signing.ts'
 
 /** A ledger cannot be opened as asked; the message says what stands in the way. */

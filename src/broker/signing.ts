@@ -148,4 +148,5 @@ function checkMark(mark: Mark, edge: RightEdge): void {
     throw new MustStop(`the ledger differs from what was signed at ${mark.size}`)
 }
 
+/** The root of an edge, as marks keep it. */
 export const rootText = (edge: RightEdge): string => encodeBase64(rootOf(nodeHasher, edge))

@@ -1,19 +1,18 @@
-import { initMarkCommand, openLedgerCommand } from './ledger.ts'
+import { ledgerCommand } from './ledger.ts'
 import { migrateCommand } from './migrate.ts'
 import { clientCommand, recipientCommand } from './registry.ts'
 import { revokeCommand } from './revoke.ts'
 import { serveCommand, startCommand } from './serve.ts'
-import { verifyCommand } from './verify.ts'
-
-export { UsageError } from './arguments.ts'
+import { verifyCommand, verifyUsage } from './verify.ts'
 
 /** One command of the command line. `run` resolves to the exit code. */
-export interface Command {
+interface Command {
   readonly usage: string
   readonly what: string
   readonly run: (argv: string[]) => Promise<number>
 }
 
+/** Every command, by name. */
 export const commands: Readonly<Record<string, Command>> = {
   start: {
     usage: '',
@@ -33,8 +32,7 @@ export const commands: Readonly<Record<string, Command>> = {
   ledger: {
     usage: 'open --bank <id> | init-mark --bank <id>',
     what: "open a bank's ledger, once; or set its mark anew after the marks were lost",
-    run: ([action, ...argv]) =>
-      action === 'init-mark' ? initMarkCommand(argv) : openLedgerCommand(action, argv),
+    run: ledgerCommand,
   },
   recipient: {
     usage:
@@ -54,8 +52,7 @@ export const commands: Readonly<Record<string, Command>> = {
     run: revokeCommand,
   },
   verify: {
-    usage:
-      '<url or folder> --policy <file> [--json] [--client <id> --client-key <jwk file>] [--against <checkpoint file>]',
+    usage: verifyUsage,
     what: 'check a ledger: signatures, tree, tiles, and every rule; exit 1 on any violation',
     run: (argv) => verifyCommand(argv, process.stdout),
   },

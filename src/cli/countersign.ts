@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { ConfigError } from '../config.ts'
-import { commands, UsageError } from './commands.ts'
+import { UsageError } from './arguments.ts'
+import { commands } from './commands.ts'
 
 const [name = '', ...argv] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined

@@ -1,4 +1,4 @@
-import { loadConfig } from '../config.ts'
+import { isConfigured, loadConfig } from '../config.ts'
 import { serve, type Serving } from '../main.ts'
 
 /** `countersign serve`: until SIGTERM or SIGINT, which drain. */
@@ -8,8 +8,7 @@ export async function serveCommand(): Promise<number> {
 
 /** `countersign start`: what `npm start` does. The sandbox is loaded only here, and is no part of the image. */
 export async function startCommand(): Promise<number> {
-  const { DATABASE_URL: url, DATABASE_URL_FILE: file } = process.env
-  if (url !== undefined || file !== undefined) return serveCommand()
+  if (isConfigured()) return serveCommand()
   const { startSandbox } = await import('../../sandbox/start.ts')
   return untilStopped(await startSandbox())
 }

@@ -8,11 +8,12 @@ import { nodeHasher, verifyEd25519 } from '../storage/node_crypto.ts'
 import { reportText } from '../verifier/report_text.ts'
 import { openSource } from '../verifier/source.ts'
 import { verifyLedger } from '../verifier/verify.ts'
-import { readAsAuditor, type Get } from './auditor.ts'
 import { UsageError } from './arguments.ts'
+import { readAsAuditor, type Get } from './auditor.ts'
 
-const usage =
-  'usage: countersign verify <url or folder> --policy <file> [--json] [--client <id> --client-key <jwk file>] [--against <checkpoint file>]'
+/** What `countersign verify` takes. */
+export const verifyUsage =
+  '<url or folder> --policy <file> [--json] [--client <id> --client-key <jwk file>] [--against <checkpoint file>]'
 
 /**
  * Verifies a ledger and writes the report to `out`, as text or as one line of JSON. Resolves to the exit code: 0 when nothing
@@ -31,7 +32,7 @@ export async function verifyCommand(argv: string[], out: NodeJS.WritableStream):
     return report.verified ? 0 : 1
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
-    out.write(`${error.message}\n${usage}\n`)
+    out.write(`${error.message}\nusage: countersign verify ${verifyUsage}\n`)
     return 2
   }
 }

@@ -70,7 +70,7 @@ export function permits(
 }
 
 /** Why no consent may be granted at `at` with these terms, whoever asks, or undefined. */
-export function exceeds(terms: Terms, at: string): RefusalReason | undefined {
+function exceeds(terms: Terms, at: string): RefusalReason | undefined {
   if (!countsUpTo(terms.accounts, limits.accounts_max)) return 'account_not_covered'
   if (!countsUpTo(terms.clusters, clusterNames.length)) return 'cluster_not_covered'
   const hours = (Date.parse(terms.expires) - Date.parse(at)) / 3_600_000

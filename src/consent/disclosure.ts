@@ -1,4 +1,5 @@
 import { clusterNames, clusters, type Cluster } from './cluster.ts'
+import { plainDate } from './plain_date.ts'
 import { purposeLabel } from './purpose.ts'
 import { expiryOf, limits, type RequestedTerms } from './terms.ts'
 
@@ -153,12 +154,3 @@ const certified = ({ recipient }: DisclosureFacts): DisclosurePart => ({
 })
 
 const days = (count: number): string => (count === 1 ? '1 day' : `${count} days`)
-
-const months =
-  'January February March April May June July August September October November December'.split(' ')
-
-/** `22 February 2027`, of an RFC 3339 UTC time: the same on every machine, whatever its locale data. */
-export function plainDate(at: string): string {
-  const date = new Date(at)
-  return `${date.getUTCDate()} ${months[date.getUTCMonth()]} ${date.getUTCFullYear()}`
-}

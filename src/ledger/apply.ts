@@ -64,8 +64,9 @@ function approve(state: Replay, { n, body }: Of<'recipient.approve'>, opening: O
   if (before !== undefined && before.signed !== signed) state.spent.add(before.signed)
   if (state.spent.has(signed))
     throw new Violation(n, 'approval', 'the bank has replaced or suspended it since it signed')
-  const approval = { recipient, class: named, purposes, clusters, keys }
-  state.approvals.set(recipient, { ...approval, suspended: false, signed })
+  const approval = { recipient, class: named, purposes, clusters, keys, suspended: false, signed }
+  const kept = structuredClone(approval)
+  state.approvals.set(kept.recipient, kept)
 }
 
 function openJws(n: number, jws: string, { genesis, verify }: Opening) {

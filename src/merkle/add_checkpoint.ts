@@ -2,6 +2,7 @@ import { decodeHash, encodeBase64, parseDecimal, readText, splitAtBlankLine } fr
 import type { Text } from './encoding.ts'
 import { MerkleError } from './errors.ts'
 import type { Hash } from './hash.ts'
+import { proofHashesMax } from './proof.ts'
 
 /**
  * The body of a request to a witness (c2sp.org/tlog-witness): the checkpoint, and the proof that it
@@ -12,8 +13,6 @@ export interface AddCheckpoint {
   readonly proof: readonly Hash[]
   readonly checkpoint: string
 }
-
-const proofHashesMax = 63
 
 export function formatAddCheckpoint({ old, proof, checkpoint }: AddCheckpoint): string {
   const lines = [`old ${old}`, ...proof.map(encodeBase64)]

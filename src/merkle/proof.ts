@@ -5,6 +5,9 @@ import { tilePath, tileWidth, widthAt } from './tiles.ts'
 import type { Tile } from './tiles.ts'
 import { append, emptyEdge, emptyRoot, nodeHash, rootOf, splitHashes } from './tree.ts'
 
+/** A proof sent to others holds at most this many hashes (c2sp.org/tlog-proof, c2sp.org/tlog-witness). */
+export const proofHashesMax = 63
+
 /** A tree as a checkpoint states it. */
 export interface TreeHead {
   readonly size: number

@@ -11,7 +11,7 @@ import { MerkleError } from './errors.ts'
 import type { Hash, Hasher } from './hash.ts'
 import { openUnderPolicy } from './policy.ts'
 import type { Policy, WitnessedCheckpoint } from './policy.ts'
-import { checkInclusion } from './proof.ts'
+import { checkInclusion, proofHashesMax } from './proof.ts'
 import type { VerifyEd25519 } from './vkey.ts'
 
 /**
@@ -27,7 +27,6 @@ export interface TlogProof {
 }
 
 const header = 'c2sp.org/tlog-proof@v1'
-const proofHashesMax = 63
 
 /** The file `.tlog-proof`. */
 export function formatTlogProof({ extra, index, proof, checkpoint }: TlogProof): string {

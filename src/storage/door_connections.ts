@@ -1,5 +1,4 @@
-import pg from 'pg'
-import type { Client } from 'pg'
+import pg, { type Client } from 'pg'
 
 /**
  * Connections kept for the door alone, so that nothing else can keep a revocation waiting. Commits are waited for on disk, a

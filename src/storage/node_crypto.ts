@@ -1,6 +1,5 @@
 import { createPrivateKey, createPublicKey, hash, sign, verify } from 'node:crypto'
-import { hashBytes } from '../merkle/hash.ts'
-import type { Hasher } from '../merkle/hash.ts'
+import { hashBytes, type Hasher } from '../merkle/hash.ts'
 import type { SignEd25519, VerifyEd25519 } from '../merkle/vkey.ts'
 
 // What comes before the 32 bytes of an Ed25519 key in DER: SPKI for the public one, PKCS #8 for the

@@ -3,7 +3,7 @@ import { hashOf, random256 } from './ids.ts'
 import type { Vault } from './vault.ts'
 
 /** Minutes without a request after which a browser's session is over. */
-export const session_idle_minutes = 15
+const session_idle_minutes = 15
 
 /** A browser's session as read: `sealed` is what `saveSession` must still find to write over it. */
 export interface StoredSession {

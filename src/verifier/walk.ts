@@ -125,8 +125,14 @@ function upperTiles() {
         const width = hashes.length
         if (width === 0 || (width < tileWidth && !atEnd)) continue
         filling.set(level, { index: index + 1, hashes: [] })
-        yield [{ level, index, width }, Buffer.concat(hashes)]
+        yield [{ level, index, width }, joined(hashes)]
       }
     },
   }
+}
+
+function joined(hashes: readonly Hash[]): Uint8Array {
+  const bytes = new Uint8Array(hashes.length * hashBytes)
+  hashes.forEach((hash, i) => bytes.set(hash, i * hashBytes))
+  return bytes
 }

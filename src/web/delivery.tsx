@@ -1,6 +1,6 @@
 import type { Figures } from '../broker/deliver.ts'
 import { currencyOf } from '../broker/minimise.ts'
-import { plainDate } from '../consent/disclosure.ts'
+import { plainDate } from '../consent/plain_date.ts'
 import { accountName } from './account_name.ts'
 import { Form, renderPage, Time, type Csrf } from './layout.tsx'
 

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { renderToString } from 'preact-render-to-string'
-import { plainDate } from '../consent/disclosure.ts'
+import { plainDate } from '../consent/plain_date.ts'
 
 /** What a form needs beside its own fields: the token that ties it to the browser it was shown in. */
 export interface Csrf {
@@ -46,7 +46,7 @@ export function renderPage({
 }
 
 /** The sign of the house: a sheet with a second signature below the first. */
-export function Mark() {
+function Mark() {
   return (
     <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 28 28" aria-hidden="true">
       <rect width="28" height="28" rx="7" fill="currentColor" />

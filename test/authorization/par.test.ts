@@ -23,6 +23,10 @@ afterAll(() => server.close())
 
 const details = (change: object) => JSON.stringify([recipient.details(change)])
 
+/** Details whose page is the recipient's own, so that nothing else can be wrong with them than the profile's other members. */
+const profiled = (members: object) =>
+  details({ profile: { page_id: `page.${recipient.id}`, psid: '2', ...members } })
+
 const scope = 'fdx:accountbasic:read fdx:balances:read fdx:transactions:read'
 
 describe('a pushed request', () => {
@@ -208,10 +212,7 @@ describe('authorization details', () => {
           }),
         ),
     ],
-    [
-      'with an unknown member of the profile',
-      () => details({ profile: { page_id: '1', psid: '2', display_name: 'A', email: 'a' } }),
-    ],
+    ['with an unknown member of the profile', () => profiled({ display_name: 'A', email: 'a' })],
     ['that last for ever', () => details(consentRequest({ durationType: 'PERSISTENT' }))],
     ['of no day', () => details(consentRequest({ durationPeriod: 0 }))],
     ['of more than a year', () => details(consentRequest({ durationPeriod: 366 }))],
@@ -257,15 +258,9 @@ describe('authorization details', () => {
       () => details({ profile: { page_id: 'page-of-another', psid: '2', display_name: 'A' } }),
     ],
     ['without profile', () => details({ profile: undefined })],
-    ['without a name', () => details({ profile: { page_id: '1', psid: '2' } })],
-    [
-      'with a name that turns the text around',
-      () => details({ profile: { page_id: '1', psid: '2', display_name: 'a\u202eb' } }),
-    ],
-    [
-      'with a name of two lines',
-      () => details({ profile: { page_id: '1', psid: '2', display_name: 'a\nb' } }),
-    ],
+    ['without a name', () => profiled({})],
+    ['with a name that turns the text around', () => profiled({ display_name: 'a\u202eb' })],
+    ['with a name of two lines', () => profiled({ display_name: 'a\nb' })],
   ])('%s are refused, and nothing is recorded', async (_, authorization_details) => {
     const { body } = await recipient
       .push({ authorization_details: authorization_details() })

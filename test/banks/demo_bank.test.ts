@@ -11,7 +11,7 @@ import { openBrowser } from '../sandbox/browser.ts'
 
 const redirectUriOf = (id: string) => `http://127.0.0.1:9/banks/${id}/callback`
 const consentRequest = {
-  clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
+  clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'] as const,
   lookback_days: 730,
   one_time: false,
   duration_days: 90,

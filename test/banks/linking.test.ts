@@ -42,7 +42,7 @@ afterEach(async () => {
 
 const nonce = 'the-commitment'
 const consentRequest = {
-  clusters: ['ACCOUNT_BASIC', 'TRANSACTIONS'],
+  clusters: ['ACCOUNT_BASIC', 'TRANSACTIONS'] as const,
   lookback_days: 90,
   one_time: false,
   duration_days: 30,

@@ -87,16 +87,18 @@ it('takes the authorization details that openapi.yaml describes, and refuses the
   const described = openValidators(readDocument()).compile(
     schemaAt('components', 'schemas', 'AuthorizationDetails'),
   )
+  const page_id = `page.${client.id}`
   const changes = [
     {},
+    { profile: { page_id, psid: '2', display_name: 'A' } },
     { delivery: undefined },
     { delivery: 'by_post' },
     { purpose: 'marketing' },
     { bank: undefined },
     { bank: 'First Bank' },
     { colour: 'red' },
-    { profile: { page_id: '1', psid: '2', display_name: '' } },
-    { profile: { page_id: '1', psid: '2', display_name: 'A', email: 'a@b.example' } },
+    { profile: { page_id, psid: '2', display_name: '' } },
+    { profile: { page_id, psid: '2', display_name: 'A', email: 'a@b.example' } },
     { type: 'payment_initiation' },
   ]
   for (const change of changes) {

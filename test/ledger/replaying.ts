@@ -1,5 +1,11 @@
 import { replayEntry, startReplay, Violation, type Replay } from '../../src/ledger/replay.ts'
 import { verifyJws } from '../../src/storage/jws.ts'
+import {
+  decodeEntry,
+  encodeEntry,
+  openLedger,
+  type LedgerBuilder,
+} from '../support/ledger_builder.ts'
 
 /** The state after these entries. Throws the first violation. */
 export function replayAll(entries: readonly Uint8Array[]): Replay {
@@ -17,4 +23,21 @@ export function violationOf(entries: readonly Uint8Array[]): Violation | undefin
     if (error instanceof Violation) return error
     throw error
   }
+}
+
+/** A ledger with one approved recipient and one active consent. */
+export function started(): { ledger: LedgerBuilder; consent: string } {
+  const ledger = openLedger()
+  ledger.approve()
+  return { ledger, consent: ledger.grant() }
+}
+
+/** Changes the last entry. */
+export function tamper(
+  ledger: LedgerBuilder,
+  change: (entry: ReturnType<typeof decodeEntry>) => void,
+) {
+  const entry = decodeEntry(ledger.entries.pop() ?? new Uint8Array())
+  change(entry)
+  ledger.entries.push(encodeEntry(entry))
 }

@@ -1,8 +1,9 @@
-import { grant, uncovered } from '../../src/consent/consent.ts'
+import { grant } from '../../src/consent/consent.ts'
 import type { Terms } from '../../src/consent/terms.ts'
 import type { Decision, Outcome } from '../../src/broker/append.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
 import type { Broker } from '../../src/broker/broker.ts'
+import { releaseDraft } from '../../src/broker/release.ts'
 import { random128 } from '../../src/storage/ids.ts'
 import { requestedConsent, type TestBank } from './test_broker.ts'
 
@@ -58,39 +59,26 @@ export async function activeConsent(
   return { id, handle }
 }
 
-/** A release draft of the consent's balances, decided as the data path decides it. */
+/** A release of the consent's balances, by the draft of the data path. */
 export function releaseOf(
   broker: Broker,
   bank: string,
   { id, handle }: { id: string; handle: string },
 ): Promise<Outcome> {
+  const asking = {
+    bank,
+    consentId: id,
+    client: 'messenger',
+    jti: 'jti',
+    delivery: 'in_thread',
+    interaction: '00000000-0000-4000-8000-000000000000',
+  } as const
   const access = {
     recipient: 'messenger',
     to: 'messaging_platform',
     clusters: ['BALANCES'],
     accounts: [handle],
   } as const
-  return broker.door.append(bank, {
-    names: { consents: [id], recipients: ['messenger'], tokens: ['jti'] },
-    releases: true,
-    decide(state): Decision {
-      const consent = state.consents.get(id)?.consent
-      const approval = state.approvals.get('messenger')
-      const refused = uncovered(consent, { access, approval, at: state.at })
-      if (refused !== undefined) return { refused }
-      return {
-        entry: {
-          kind: 'release',
-          body: {
-            ...access,
-            consent: id,
-            fetches: [random128()],
-            interaction: '00000000-0000-4000-8000-000000000000',
-            payload: 'A'.repeat(43),
-            purpose,
-          },
-        },
-      }
-    },
-  })
+  const draft = releaseDraft(asking, { access, fetchId: random128(), payload: 'A'.repeat(43) })
+  return broker.door.append(bank, draft)
 }

@@ -211,7 +211,7 @@ function approvalBody(approval: Partial<Approval> = {}) {
 }
 
 /** Signs what a bank approves as a compact JWS, ES256. */
-export function signApproval({
+function signApproval({
   key,
   header = { alg: 'ES256', typ: approval_typ },
   claims,

@@ -1,24 +1,24 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import type { Class } from '../../src/consent/class.ts'
 import type { Cluster } from '../../src/consent/cluster.ts'
+import type { RequestedTerms } from '../../src/consent/terms.ts'
 import { approval_typ } from '../../src/ledger/approval.ts'
 import type { PublicJwk } from '../../src/ledger/entry.ts'
 import { replayEntry, startReplay, type Replay } from '../../src/ledger/replay.ts'
-import { formatVkey, keyTypes, makeVkey } from '../../src/merkle/vkey.ts'
-import { noteSigner } from '../../src/merkle/note.ts'
 import { openDoor } from '../../src/broker/append.ts'
 import type { Bank, BankPort } from '../../src/broker/bank_port.ts'
 import type { Broker } from '../../src/broker/broker.ts'
-import { random128, routed } from '../../src/storage/ids.ts'
+import { ledgerKey } from '../../src/broker/ledger_keys.ts'
 import { openLedger } from '../../src/broker/open_ledger.ts'
-import { openSigner, type LedgerKey } from '../../src/broker/signing.ts'
+import { openSigner } from '../../src/broker/signing.ts'
+import { insertRequested } from '../../src/storage/consents.ts'
 import { openDatabase, inBank } from '../../src/storage/database.ts'
 import { openDoorConnections } from '../../src/storage/door_connections.ts'
 import { openEarlyCheck } from '../../src/storage/early_check.ts'
+import { random128, routed } from '../../src/storage/ids.ts'
 import { verifyJws } from '../../src/storage/jws.ts'
 import { readLeaves, findLedger } from '../../src/storage/ledgers.ts'
 import type { MarkStore } from '../../src/storage/marks.ts'
-import { ed25519FromSeed, nodeHasher } from '../../src/storage/node_crypto.ts'
 import { openVault } from '../../src/storage/vault.ts'
 
 /** One bank of a test, with the private key that signs its approvals. */
@@ -54,12 +54,6 @@ export function testBank(id: string): TestBank {
       return `${input}.${signature.toString('base64url')}`
     },
   }
-}
-
-export function testLedgerKey(origin: string, seed: Uint8Array): LedgerKey {
-  const { publicKey, sign: signEd25519 } = ed25519FromSeed(seed)
-  const vkey = makeVkey(nodeHasher, { name: origin, type: keyTypes.ed25519, publicKey })
-  return { vkey: formatVkey(vkey), signer: noteSigner(vkey, signEd25519) }
 }
 
 /** Marks in memory, for tests that are not about where marks are kept. */
@@ -105,7 +99,7 @@ export async function testBroker(
 ): Promise<TestBroker> {
   const db = openDatabase(serviceUrl)
   const connections = openDoorConnections(serviceUrl, { connections_max: 4 })
-  const keys = new Map(banks.map((bank) => [bank.id, testLedgerKey(originOf(bank.id), seed)]))
+  const keys = new Map(banks.map((bank) => [bank.id, ledgerKey(seed, originOf(bank.id))]))
   const alarms: string[] = []
   const signer = openSigner(db, {
     keys,
@@ -173,7 +167,7 @@ export async function requestedConsent(
   { bank, recipient }: { bank: string; recipient: string },
 ): Promise<string> {
   const id = routed(bank, random128())
-  const requested = {
+  const requested: RequestedTerms = {
     recipient,
     bank,
     clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
@@ -183,11 +177,6 @@ export async function requestedConsent(
     duration_days: 90,
     delivery: 'in_thread',
   }
-  await inBank(broker.db, bank, (tx) =>
-    tx.raw(
-      `insert into consents (bank_id, id, recipient, state, requested) values (?, ?, ?, 'requested', ?)`,
-      [bank, id, recipient, JSON.stringify(requested)],
-    ),
-  )
+  await inBank(broker.db, bank, (tx) => insertRequested(tx, { id, requested }))
   return id
 }
