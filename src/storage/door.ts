@@ -477,7 +477,7 @@ function endQuery(client: Client, bank: string, effect: Extract<Effect, { end: s
 const saveConsentSql = `
   update consents set state = $3, terms = $4, link_id = $5, bank_token_id = $6, granted_at = $7, expires_at = $8,
     ended_at = $9, ended_by = $10, ended_cause = $11, revocation_reason = $12,
-    accounts_sealed = coalesce($13, accounts_sealed), evidence_sealed = coalesce($14, evidence_sealed)
+    requested = $13, accounts_sealed = coalesce($14, accounts_sealed), evidence_sealed = coalesce($15, evidence_sealed)
   where bank_id = $1 and id = $2`
 
 function consentValues({
@@ -485,6 +485,7 @@ function consentValues({
   linkId,
   bankTokenId,
   revocationReason,
+  requested,
 }: ConsentRecord): unknown[] {
   const terms = 'terms' in consent ? consent.terms : undefined
   return [
@@ -499,5 +500,6 @@ function consentValues({
     consent.state === 'revoked' ? consent.ended.by : null,
     consent.state === 'expired' ? consent.ended.cause : null,
     revocationReason ?? null,
+    JSON.stringify(requested),
   ]
 }
