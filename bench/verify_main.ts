@@ -8,7 +8,7 @@ import { verifyLedger } from '../src/verifier/verify.ts'
 
 /** A process that verifies the ledger in a folder, as `countersign verify` does, and tells how fast and with what memory. */
 const folder = process.env['FOLDER'] ?? ''
-const policy = parsePolicy(await readFile(join(folder, 'policy'), 'utf8'))
+const policy = parsePolicy(nodeHasher, await readFile(join(folder, 'policy'), 'utf8'))
 const began = performance.now()
 const report = await verifyLedger(openSource(folder), {
   policy,

@@ -23,7 +23,7 @@ create table ledger_locks (
 );
 
 create table ledger_heads (
-  bank_id text primary key references ledger_locks,
+  bank_id text primary key,
   size bigint not null check (size > 0),
   edge bytea not null check (length(edge) % 32 = 0),
   totals jsonb not null,
@@ -34,7 +34,7 @@ create table ledger_heads (
 
 -- The newest signed checkpoint of each ledger.
 create table ledger_signed (
-  bank_id text primary key references ledger_locks,
+  bank_id text primary key,
   size bigint not null check (size > 0),
   edge bytea not null check (length(edge) % 32 = 0),
   note text not null,
@@ -43,7 +43,7 @@ create table ledger_signed (
 
 -- Notes that left the house: served, or kept hourly. One a size, for ever.
 create table checkpoints (
-  bank_id text not null references ledger_locks,
+  bank_id text not null,
   size bigint not null,
   note text not null,
   kept_at timestamptz not null default clock_timestamp(),

@@ -1,7 +1,7 @@
 -- Consents, who they are between, and what must be kept about them. Tenant tables lead with bank_id.
 
 create table consents (
-  bank_id text not null references ledger_locks,
+  bank_id text not null,
   id text not null,
   recipient text not null,
   state text not null check (state in ('requested', 'active', 'declined', 'revoked', 'expired')),
@@ -46,21 +46,16 @@ create table consent_tails (
 ) with (fillfactor = 50);
 
 create table approvals (
-  bank_id text not null references ledger_locks,
+  bank_id text not null,
   recipient text not null,
   class text not null,
   purposes text[] not null,
   clusters text[] not null,
   keys text[] not null,
-  suspended boolean not null,
+  suspended_at timestamptz,
+  -- When the bank signed it, seconds since the epoch.
+  iat bigint not null,
   primary key (bank_id, recipient)
-);
-
--- What a bank signed, by hash of what its signature covers: entered once, it never comes back after a suspension or another.
-create table approvals_seen (
-  bank_id text not null references ledger_locks,
-  signed_hash text not null check (length(signed_hash) = 43),
-  primary key (bank_id, signed_hash)
 );
 
 create table revoked_tokens (
@@ -85,7 +80,7 @@ create table refusal_tallies (
 -- A link: one profile of a recipient's page and one bank login. Both are kept only as HMACs for look-up and, sealed under
 -- the link's own key, in the clear for those who hold that key. Deleting the key erases the person.
 create table links (
-  bank_id text not null references ledger_locks,
+  bank_id text not null,
   id text not null,
   profile_index bytea not null,
   login_index bytea not null,

@@ -3,7 +3,7 @@
 create table clients (
   id text primary key check (id ~ '^[A-Za-z0-9._:~-]{1,128}$'),
   kind text not null check (kind in ('recipient', 'bank', 'auditor')),
-  bank_id text references ledger_locks,
+  bank_id text,
   legal_name text not null,
   lei text not null check (lei ~ '^[A-Z0-9]{20}$'),
   website text not null,
@@ -39,7 +39,7 @@ create table sessions (
 create index sessions_by_expiry on sessions (expires_at);
 
 create table pushed_requests (
-  bank_id text not null references ledger_locks,
+  bank_id text not null,
   handle_hash bytea not null,
   client_id text not null references clients,
   consent_id text not null,
@@ -55,7 +55,7 @@ create table pushed_requests (
 );
 
 create table authorization_codes (
-  bank_id text not null references ledger_locks,
+  bank_id text not null,
   code_hash bytea not null,
   client_id text not null references clients,
   consent_id text not null,
@@ -69,7 +69,7 @@ create table authorization_codes (
 );
 
 create table refresh_tokens (
-  bank_id text not null references ledger_locks,
+  bank_id text not null,
   token_hash bytea not null,
   client_id text not null references clients,
   consent_id text not null,
@@ -84,7 +84,7 @@ declare
   t text;
 begin
   foreach t in array array[
-    'consents', 'consent_tails', 'approvals', 'approvals_seen', 'revoked_tokens', 'refusal_tallies', 'links', 'link_keys',
+    'consents', 'consent_tails', 'approvals', 'revoked_tokens', 'refusal_tallies', 'links', 'link_keys',
     'bank_tokens', 'fetches', 'outbox', 'deliveries', 'devices', 'pushed_requests', 'authorization_codes', 'refresh_tokens'
   ] loop
     execute format('grant select, insert, update, delete on %I to countersign_service', t);

@@ -1,5 +1,6 @@
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { startBroker } from './broker_process.ts'
 import { bankDirectory } from './banks/directory.ts'
@@ -7,6 +8,7 @@ import { readEverything, link, wishOf } from './acts.ts'
 import { openCustomer } from './customer.ts'
 import { summarise, type LedgerFiles } from './demo_summary.ts'
 import { downloadLedger } from './ledger_files.ts'
+import { withClient } from './postgres_database.ts'
 import type { Linked } from './recipient.ts'
 import { castOf, clientOf, playAt, type Cast } from './story.ts'
 import { auditorOf, openWorld, type World } from './world.ts'
@@ -14,6 +16,9 @@ import { auditorOf, openWorld, type World } from './world.ts'
 /** `npm run demo`: the whole story over real HTTP, then the proof of it from the ledgers' own files. */
 
 const entries_min = 300
+
+/** The sweeper comes every 5 s, the signer every second. */
+const settle_ms_max = 30_000
 
 const { values } = parseArgs({
   options: {
@@ -47,7 +52,7 @@ try {
   const cast = await castOf(world, say)
   for (const bank of world.banks) await playAt(bank, cast)
   await fillTo(cast, entries_min)
-  await settled()
+  await settled(world)
   const ledgers = await takeFiles(world, join(directory, 'ledgers'))
   const summary = await summarise(ledgers)
   verified = summary.verified
@@ -87,10 +92,26 @@ async function fillTo(
   }
 }
 
-/** The sweeper's turn, and the signer's: what has happened is then in what is signed. */
-async function settled(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 7_000))
+/** Waits for the sweeper and the signer: every consent that is due to expire has, in an entry under a signed checkpoint. */
+async function settled({ ownerUrl }: World): Promise<void> {
+  const until = performance.now() + settle_ms_max
+  while (await isPending(ownerUrl)) {
+    if (performance.now() > until)
+      throw new Error(`what happened was not signed within ${settle_ms_max} ms`)
+    await sleep(200)
+  }
 }
+
+/** One statement, so that both questions are of the same moment. */
+const isPending = (ownerUrl: string): Promise<boolean> =>
+  withClient(ownerUrl, async (client) => {
+    const { rows } = await client.query<{ pending: boolean }>(
+      `select exists (select from consents where state = 'active' and redeemed_at is null
+           and granted_at <= clock_timestamp() - interval '10 minutes')
+         or exists (select from ledger_heads h left join ledger_signed s using (bank_id) where s.size is distinct from h.size) as pending`,
+    )
+    return rows[0]?.pending ?? true
+  })
 
 /** Every ledger's files, as an auditor gets them. */
 async function takeFiles(world: World, folder: string): Promise<LedgerFiles[]> {

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { verifierCrypto as crypto } from '../src/cli/verifier_crypto.ts'
 import { readEntry } from '../src/ledger/entry.ts'
 import { parsePolicy } from '../src/merkle/policy.ts'
 import { tilesForSize } from '../src/merkle/tiles.ts'
-import { verifyJws } from '../src/storage/jws.ts'
-import { nodeHasher, verifyEd25519 } from '../src/storage/node_crypto.ts'
+import { nodeHasher } from '../src/storage/node_crypto.ts'
 import { reportText } from '../src/verifier/report_text.ts'
 import { openSource, readEntries } from '../src/verifier/source.ts'
 import { verifyLedger } from '../src/verifier/verify.ts'
@@ -65,10 +65,7 @@ export async function summarise(ledgers: readonly LedgerFiles[]) {
 
 async function check({ files }: LedgerFiles): Promise<Report> {
   const policy = parsePolicy(nodeHasher, await readFile(join(files, 'policy')))
-  return verifyLedger(openSource(files), {
-    policy,
-    crypto: { hasher: nodeHasher, verifyEd25519, verifyJws },
-  })
+  return verifyLedger(openSource(files), { policy, crypto })
 }
 
 /** Counted from the entries themselves, beside the verifier's own rule. */

@@ -13,6 +13,8 @@ export interface Identities {
   readonly tokenKey: JWK
   /** The broker's, at the banks. */
   readonly clientKey: JWK
+  /** When the banks signed their approvals, seconds since the epoch: the same ones at every start. */
+  readonly approvedAt: number
   readonly banks: Readonly<Record<string, BankKeys>>
   /** Private keys of the clients, by client id. */
   readonly clients: Readonly<Record<string, JWK>>
@@ -33,6 +35,7 @@ export async function openIdentities(
     ledgerSeed: randomBytes(32).toString('base64url'),
     tokenKey: await generateKey(),
     clientKey: await generateKey(),
+    approvedAt: Math.floor(Date.now() / 1000),
     banks: await byName(names.banks, generateBankKeys),
     clients: await byName(names.clients, generateKey),
   }

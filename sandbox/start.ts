@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { startBroker } from './broker_process.ts'
 import { startMessenger } from './messenger.tsx'
-import { openRecipient } from './recipient.ts'
+import { clientOf } from './story.ts'
 import { openWorld } from './world.ts'
 
 /** What `npm start` runs without configuration: PostgreSQL, four banks, a Messenger, and the broker, on loopback. */
@@ -11,17 +11,9 @@ export async function startSandbox(): Promise<{ close(): Promise<void> }> {
   const world = await openWorld({ directory, port })
   // In a process of its own, as it would be anywhere: the Messenger's connections are none of its.
   const broker = await startBroker(world.config, { port, folder: join(directory, 'broker') })
-  const key = world.identities.clients['messenger']
-  if (key === undefined) throw new Error('the sandbox has no key for messenger')
-  const messenger = await startMessenger(
-    await openRecipient({
-      issuer: world.config.issuer,
-      clientId: 'messenger',
-      key,
-      redirectUri: `http://127.0.0.1:${world.messengerPort}/callback`,
-    }),
-    { port: world.messengerPort },
-  )
+  const messenger = await startMessenger(await clientOf(world, 'messenger'), {
+    port: world.messengerPort,
+  })
   process.stdout.write(
     [
       '',

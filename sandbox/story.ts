@@ -70,7 +70,7 @@ async function linkInThread(bank: DemoBank, cast: Cast): Promise<Linked> {
   return alice
 }
 
-/** Clients that no bank admitted, or that no bank may. */
+/** Clients that no bank approved, or that no bank may. */
 async function attemptsByStrangers(bank: DemoBank, { recipients, say }: Cast): Promise<void> {
   for (const id of ['ad-network', 'data-reseller', 'budget-app'] as const) {
     const error = await refusedWith(recipients[id].ask(wishOf(bank.id, 'Alice')))
@@ -78,7 +78,7 @@ async function attemptsByStrangers(bank: DemoBank, { recipients, say }: Cast): P
   }
 }
 
-/** An admitted recipient that asks for more than the bank or the customer allowed. */
+/** An approved recipient that asks for more than the bank or the customer allowed. */
 async function attemptsByMessenger(bank: DemoBank, cast: Cast, alice: Linked): Promise<void> {
   const { messenger } = cast.recipients
   const ask = (others: Parameters<typeof wishOf>[2]) =>

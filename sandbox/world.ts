@@ -16,12 +16,12 @@ import { bankDirectory } from './banks/directory.ts'
 import { openIdentities, type Identities } from './identities.ts'
 import { startPostgres } from './postgres.ts'
 
-/** The sandbox's recipients: one that banks admit, and two that no bank ever will. */
+/** The sandbox's recipients: one that banks approve, and two that no bank ever will. */
 export const recipients = {
   messenger: { legalName: 'Demo Messenger Banking', class: 'messaging_platform' },
   'ad-network': { legalName: 'Demo Ad Network', class: 'advertising' },
   'data-reseller': { legalName: 'Demo Data Reseller', class: 'third_party' },
-  'budget-app': { legalName: 'Demo Budget App (admitted by no bank)', class: 'messaging_platform' },
+  'budget-app': { legalName: 'Demo Budget App (approved by no bank)', class: 'messaging_platform' },
 } as const satisfies Record<string, { legalName: string; class: Class }>
 
 export type RecipientId = keyof typeof recipients
@@ -29,7 +29,7 @@ export type RecipientId = keyof typeof recipients
 const recipientIds = Object.keys(recipients) as RecipientId[]
 const bankIds = bankDirectory.map(({ id }) => id)
 
-/** What the demo banks admit Messenger for. */
+/** What the demo banks approve Messenger for. */
 export const admittedPurposes = [
   'https://w3id.org/dpv#RequestedServiceProvision',
   'https://w3id.org/dpv#FraudPreventionAndDetection',
@@ -178,6 +178,7 @@ async function settle(
         bank: bank.id,
         jws: await bank.signApproval({
           iss: bank.id,
+          iat: identities.approvedAt,
           aud: ledgerOrigin(broker.issuer, bank.id),
           recipient: 'messenger',
           class: recipients.messenger.class,

@@ -55,74 +55,111 @@ export function loadOwnerUrl(env: Environment = process.env): string {
 
 /** Reads the configuration. Throws `ConfigError` naming every missing or malformed setting. */
 export function loadConfig(env: Environment = process.env): Config {
-  const problems: string[] = []
-  const problem = <T>(text: string, value: T): T => {
-    problems.push(text)
-    return value
-  }
-  const text = (key: string): string => env[key] ?? problem(`${key} is not set`, '')
-  const integer = (key: string, fallback: number, max: number): number => {
-    const value = Number(env[key] ?? fallback)
-    return Number.isInteger(value) && value >= 1 && value <= max
-      ? value
-      : problem(`${key} is not an integer from 1 to ${max}`, fallback)
-  }
-  const file = (key: string): string => {
-    const path = text(key)
-    if (path === '') return ''
-    try {
-      return readFileSync(path, 'utf8').trim()
-    } catch {
-      return problem(`${key}: ${path} cannot be read`, '')
-    }
-  }
-  const key32 = (key: string): Buffer => {
-    const content = file(key)
-    const bytes = Buffer.from(content, 'base64url')
-    if (content !== '' && bytes.length !== 32)
-      problems.push(`${key} does not hold 32 bytes, base64url`)
-    return bytes
-  }
-  const json = (key: string): Record<string, unknown> => {
-    const content = file(key)
-    try {
-      const value: unknown = JSON.parse(content === '' ? '{}' : content)
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
-    } catch {
-      // Said below, like any other content that is no object.
-    }
-    return problem(`${key} does not hold a JSON object`, {})
-  }
-  const certificate = (): Pick<Config, 'clientCertificate'> => {
-    const keys = ['CLIENT_CERTIFICATE_FILE', 'CLIENT_CERTIFICATE_KEY_FILE'] as const
-    if (keys.every((key) => env[key] === undefined)) return {}
-    return { clientCertificate: { cert: file(keys[0]), key: file(keys[1]) } }
-  }
-  const issuer = text('ISSUER')
-  if (issuer !== '' && !isIssuer(issuer)) problems.push('ISSUER is not an https origin')
-  const tokenKeys = json('TOKEN_KEYS_FILE')['keys']
-  if (env['TOKEN_KEYS_FILE'] !== undefined && !isKeyList(tokenKeys))
-    problems.push('TOKEN_KEYS_FILE holds no keys')
+  const read = settingsOf(env)
   const config: Config = {
     databaseUrl:
-      env['DATABASE_URL_FILE'] === undefined ? text('DATABASE_URL') : file('DATABASE_URL_FILE'),
-    issuer,
+      env['DATABASE_URL_FILE'] === undefined
+        ? read.text('DATABASE_URL')
+        : read.file('DATABASE_URL_FILE'),
+    issuer: read.issuer('ISSUER'),
     host: env['HOST'] ?? '127.0.0.1',
-    port: integer('PORT', 8080, 65_535),
-    banksFile: text('BANKS_FILE'),
-    masterKey: key32('MASTER_KEY_FILE'),
-    ledgerSeed: key32('LEDGER_KEY_FILE'),
-    tokenKeys: isKeyList(tokenKeys) ? tokenKeys : [],
-    clientKey: json('CLIENT_KEY_FILE'),
-    ...certificate(),
-    marks: text('MARKS'),
-    epochSeconds: integer('EPOCH_SECONDS', 3_600, 86_400),
+    port: read.integer('PORT', { fallback: 8080, max: 65_535 }),
+    banksFile: read.text('BANKS_FILE'),
+    masterKey: read.bytes32('MASTER_KEY_FILE'),
+    ledgerSeed: read.bytes32('LEDGER_KEY_FILE'),
+    tokenKeys: read.keyList('TOKEN_KEYS_FILE'),
+    clientKey: read.object('CLIENT_KEY_FILE'),
+    ...clientCertificate(env, read),
+    marks: read.text('MARKS'),
+    epochSeconds: read.integer('EPOCH_SECONDS', { fallback: 3_600, max: 86_400 }),
     logLevel: env['LOG_LEVEL'] ?? 'info',
     sandbox: false,
   }
-  if (problems.length > 0)
-    throw new ConfigError(`the broker cannot start:\n- ${problems.join('\n- ')}`)
+  if (read.problems.length > 0)
+    throw new ConfigError(`the broker cannot start:\n- ${read.problems.join('\n- ')}`)
   return Object.freeze(config)
+}
+
+function clientCertificate(
+  env: Environment,
+  { file }: Settings,
+): Pick<Config, 'clientCertificate'> | undefined {
+  const keys = ['CLIENT_CERTIFICATE_FILE', 'CLIENT_CERTIFICATE_KEY_FILE'] as const
+  if (keys.every((key) => env[key] === undefined)) return undefined
+  return { clientCertificate: { cert: file(keys[0]), key: file(keys[1]) } }
+}
+
+type Settings = ReturnType<typeof settingsOf>
+
+/** Reads one setting at a time. What is wrong goes to `problems`, one a setting, and something empty is returned for it. */
+function settingsOf(env: Environment) {
+  const problems: string[] = []
+  const problem = <T>(text: string, empty: T): T => {
+    problems.push(text)
+    return empty
+  }
+  const text = (key: string): string => env[key] || problem(`${key} is not set`, '')
+  const content = (key: string): string | undefined => {
+    const path = text(key)
+    if (path === '') return undefined
+    try {
+      return readFileSync(path, 'utf8').trim()
+    } catch {
+      return problem(`${key}: ${path} cannot be read`, undefined)
+    }
+  }
+  /** What `parse` makes of a file; undefined is for a content that is not `what`. */
+  const parsed = <T>(
+    key: string,
+    { empty, what, parse }: { empty: T; what: string; parse: (content: string) => T | undefined },
+  ): T => {
+    const found = content(key)
+    return found === undefined
+      ? empty
+      : (parse(found) ?? problem(`${key} does not hold ${what}`, empty))
+  }
+  return {
+    problems,
+    text,
+    file: (key: string): string => content(key) ?? '',
+    issuer(key: string): string {
+      const value = text(key)
+      return value === '' || isIssuer(value) ? value : problem(`${key} is not an https origin`, '')
+    },
+    integer(key: string, { fallback, max }: { fallback: number; max: number }): number {
+      const value = Number(env[key] ?? fallback)
+      return Number.isInteger(value) && value >= 1 && value <= max
+        ? value
+        : problem(`${key} is not an integer from 1 to ${max}`, fallback)
+    },
+    bytes32: (key: string): Buffer =>
+      parsed(key, { empty: Buffer.alloc(0), what: '32 bytes, base64url', parse: parseBytes32 }),
+    object: (key: string): Record<string, unknown> =>
+      parsed(key, { empty: {}, what: 'a JSON object', parse: parseObject }),
+    keyList: (key: string): readonly Record<string, unknown>[] =>
+      parsed(key, { empty: [], what: 'a JWK Set with a key', parse: parseKeyList }),
+  }
+}
+
+function parseBytes32(content: string): Buffer | undefined {
+  const bytes = Buffer.from(content, 'base64url')
+  return bytes.length === 32 ? bytes : undefined
+}
+
+function parseObject(content: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(content)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? { ...value }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function parseKeyList(content: string): readonly Record<string, unknown>[] | undefined {
+  const keys = parseObject(content)?.['keys']
+  return isKeyList(keys) ? keys : undefined
 }
 
 function isIssuer(value: string): boolean {

@@ -16,7 +16,7 @@ import { openDatabase } from './storage/database.ts'
 import { openDoorConnections } from './storage/door_connections.ts'
 import { openEarlyCheck } from './storage/early_check.ts'
 import { findLedger } from './storage/ledgers.ts'
-import { openMarks } from './storage/marks_place.ts'
+import { isDatabaseUrl, openMarks } from './storage/marks_place.ts'
 import { pendingMigrations } from './storage/migrate.ts'
 import { unfitness } from './storage/readiness.ts'
 import { openVault } from './storage/vault.ts'
@@ -37,10 +37,14 @@ export interface Composed {
 export async function compose(config: Config): Promise<Composed> {
   const log = openLog(config.logLevel)
   const db = openDatabase(config.databaseUrl)
-  const banks = openBanks(config, {
-    onStray: ({ channel, target }) =>
-      log.alarm('egress', `${channel} reached ${target} around the gateway`),
-  })
+  const databases = [config.databaseUrl, config.marks].filter(isDatabaseUrl)
+  const banks = openBanks(
+    { ...config, databases },
+    {
+      onStray: ({ channel, target }) =>
+        log.alarm('egress', `${channel} reached ${target} around the gateway`),
+    },
+  )
   const ids = [...banks.port.banks.keys()]
   const keys = new Map<string, LedgerKey>(
     ids.map((bank) => [bank, ledgerKey(config.ledgerSeed, ledgerOrigin(config.issuer, bank))]),

@@ -25,6 +25,7 @@ beforeAll(async () => {
     MARKS: '/var/lib/countersign/marks',
     SHORT: await file('short', randomBytes(31).toString('base64url')),
     LIST: await file('list', '[]'),
+    EMPTY: await file('empty', ''),
   }
 })
 
@@ -48,7 +49,7 @@ describe('the configuration', () => {
   })
 
   it('says everything that is missing at once', () => {
-    for (const key of Object.keys(env).filter((name) => !['SHORT', 'LIST'].includes(name)))
+    for (const key of Object.keys(env).filter((name) => !['SHORT', 'LIST', 'EMPTY'].includes(name)))
       expect(() => loadConfig({})).toThrow(`${key} is not set`)
   })
 
@@ -65,9 +66,16 @@ describe('the configuration', () => {
     expect(() => loadConfig({ ...env, ...change })).toThrow(problem)
   })
 
+  it('takes what is set to nothing, or is read from an empty file, for missing', () => {
+    expect(() => loadConfig({ ...env, ISSUER: '' })).toThrow('ISSUER is not set')
+    const { EMPTY = '' } = env
+    for (const key of ['MASTER_KEY_FILE', 'LEDGER_KEY_FILE', 'TOKEN_KEYS_FILE', 'CLIENT_KEY_FILE'])
+      expect(() => loadConfig({ ...env, [key]: EMPTY })).toThrow(`${key} does not hold`)
+  })
+
   it('refuses a key of 31 bytes, and a list where an object belongs', () => {
     expect(() => loadConfig({ ...env, LEDGER_KEY_FILE: env['SHORT'] })).toThrow('32 bytes')
     expect(() => loadConfig({ ...env, CLIENT_KEY_FILE: env['LIST'] })).toThrow('JSON object')
-    expect(() => loadConfig({ ...env, TOKEN_KEYS_FILE: env['CLIENT_KEY_FILE'] })).toThrow('no keys')
+    expect(() => loadConfig({ ...env, TOKEN_KEYS_FILE: env['CLIENT_KEY_FILE'] })).toThrow('JWK Set')
   })
 })

@@ -1,5 +1,6 @@
+import { isSignedBy, JwsError } from '../storage/jws.ts'
 import type { Authorization } from './authorization.ts'
-import { checkTimes, isSignedBy, JwtError, parseJwt } from './jwt.ts'
+import { checkTimes, parseJwt } from './jwt.ts'
 import { OAuthError } from './oauth_error.ts'
 
 /** An access token lives at most this long, in seconds. */
@@ -74,7 +75,7 @@ export async function verifyAccessToken(
     accessTokens.set(hash, verified)
     return verified
   } catch (error) {
-    if (error instanceof JwtError) throw new OAuthError('invalid_token', error.message)
+    if (error instanceof JwsError) throw new OAuthError('invalid_token', error.message)
     throw error
   }
 }
@@ -93,7 +94,7 @@ async function verifySigned(
     key.algorithm !== alg ||
     !(await isSignedBy(jwt, key))
   )
-    throw new JwtError('not an access token of this issuer')
+    throw new JwsError('not an access token of this issuer')
   const { iss, aud, iat, exp, client_id, jti, scope, bank, fdxConsentId, cnf } = jwt.claims
   checkTimes({ iat, exp }, now / 1000)
   if (
@@ -106,7 +107,7 @@ async function verifySigned(
     !isOptionalString(bank) ||
     !isOptionalString(fdxConsentId)
   )
-    throw new JwtError('not an access token for this resource')
+    throw new JwsError('not an access token for this resource')
   return {
     clientId: client_id,
     jti,
@@ -124,5 +125,5 @@ const isOptionalString = (value: unknown): value is string | undefined =>
 function jktOf(cnf: unknown): string {
   if (typeof cnf === 'object' && cnf !== null && 'jkt' in cnf && typeof cnf.jkt === 'string')
     return cnf.jkt
-  throw new JwtError('the access token is bound to no key')
+  throw new JwsError('the access token is bound to no key')
 }

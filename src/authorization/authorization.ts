@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Broker } from '../broker/broker.ts'
 import { openReplays, type ClaimOnce } from '../storage/replays.ts'
 import type { AccessToken } from './access_token.ts'
-import type { PublicKey } from './jwt.ts'
+import type { PublicKey } from '../storage/jws.ts'
 import { openTokenKeys, type TokenKeys } from './keys.ts'
 import { openNonces, type Nonces } from './nonces.ts'
 

@@ -1,9 +1,9 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import { clusterNames, type Cluster } from '../consent/cluster.ts'
 import type { ActiveConsent } from '../consent/consent.ts'
+import { details_type, durationOf, resourcesOf } from '../consent/fdx.ts'
 import { deliveries, limits, type Delivery, type RequestedTerms } from '../consent/terms.ts'
 import type { Profile } from '../storage/links.ts'
-import { details_type } from './metadata.ts'
 import { OAuthError } from './oauth_error.ts'
 
 const text_chars_max = 4_096
@@ -121,14 +121,9 @@ export function grantedDetails(
       type: details_type,
       consentId,
       consentRequest: {
-        durationType: terms.one_time ? 'ONE_TIME' : 'TIME_BOUND',
-        ...(terms.one_time ? {} : { durationPeriod: requested.duration_days }),
+        ...durationOf({ one_time: terms.one_time, duration_days: requested.duration_days }),
         lookbackPeriod: terms.lookback_days,
-        resources: terms.accounts.map((resourceId) => ({
-          resourceType: 'ACCOUNT',
-          resourceId,
-          dataClusters: terms.clusters,
-        })),
+        resources: resourcesOf(terms),
       },
       bank: requested.bank,
       purpose: terms.purpose,

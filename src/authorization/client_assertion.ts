@@ -1,20 +1,10 @@
 import type { Broker } from '../broker/broker.ts'
 import { findClient, isClientId, type Client } from '../storage/clients.ts'
+import { algorithmOf, importPublicKey, isSignedBy, JwsError, suits } from '../storage/jws.ts'
 import type { Once } from '../storage/replays.ts'
 import type { Authorization } from './authorization.ts'
 import type { Form } from './form.ts'
-import {
-  algorithmOf,
-  checkTimes,
-  future_s_max,
-  importPublicKey,
-  isSignedBy,
-  jtiOf,
-  JwtError,
-  parseJwt,
-  suits,
-  type Jwt,
-} from './jwt.ts'
+import { checkTimes, future_s_max, jtiOf, parseJwt, type Jwt } from './jwt.ts'
 import { OAuthError } from './oauth_error.ts'
 
 const assertion_type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
@@ -37,17 +27,17 @@ export async function checkAssertion(
 ): Promise<{ client: Client; once: Once }> {
   try {
     if (form.get('client_assertion_type') !== assertion_type)
-      throw new JwtError('a client authenticates with private_key_jwt')
+      throw new JwsError('a client authenticates with private_key_jwt')
     const jwt = parseJwt(form.get('client_assertion') ?? '')
     const { iss, sub } = jwt.claims
     if (typeof iss !== 'string' || iss !== sub || (form.get('client_id') ?? iss) !== iss)
-      throw new JwtError('iss, sub and client_id of a client assertion are the same')
+      throw new JwsError('iss, sub and client_id of a client assertion are the same')
     const client = isClientId(iss) ? await findClient(broker.db, iss) : undefined
     if (client === undefined || !(await isSignedByClient(jwt, client)))
-      throw new JwtError('the client is not known, or not by this key')
+      throw new JwsError('the client is not known, or not by this key')
     return { client, once: checkClaims(jwt.claims, { client, issuer, now: broker.now() / 1000 }) }
   } catch (error) {
-    if (error instanceof JwtError) throw new OAuthError('invalid_client', error.message)
+    if (error instanceof JwsError) throw new OAuthError('invalid_client', error.message)
     throw error
   }
 }
@@ -55,7 +45,7 @@ export async function checkAssertion(
 /** The key is the one that `kid` names, or without `kid` the only one for the algorithm. */
 async function isSignedByClient(jwt: Jwt, { jwks }: Client): Promise<boolean> {
   const { alg, kid, typ } = jwt.header()
-  if (!types.includes(typ)) throw new JwtError('typ is not that of a client assertion')
+  if (!types.includes(typ)) throw new JwsError('typ is not that of a client assertion')
   const algorithm = algorithmOf(alg)
   const [jwk, another] = jwks.keys.filter(
     (one) => suits(one, algorithm) && (kid === undefined || one['kid'] === kid),
@@ -69,10 +59,10 @@ function checkClaims(
   { client, issuer, now }: { client: Client; issuer: string; now: number },
 ): Once {
   const { aud, exp } = claims
-  if (aud !== issuer) throw new JwtError('aud is the issuer identifier, as a string')
+  if (aud !== issuer) throw new JwsError('aud is the issuer identifier, as a string')
   checkTimes(claims, now)
-  if (typeof exp !== 'number') throw new JwtError('exp is required')
+  if (typeof exp !== 'number') throw new JwsError('exp is required')
   if (exp > now + lifetime_s_max + future_s_max)
-    throw new JwtError(`exp is more than ${lifetime_s_max} s ahead`)
+    throw new JwsError(`exp is more than ${lifetime_s_max} s ahead`)
   return { value: `client_assertion ${client.id} ${jtiOf(claims)}`, expires: exp * 1000 }
 }

@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto'
 import type { Broker } from '../broker/broker.ts'
 import { findCode, redeemCode } from '../storage/authorization_codes.ts'
 import { markRedeemed } from '../storage/consents.ts'
 import { inBank, type Tx } from '../storage/database.ts'
-import { bankOf, random128, random256, routed } from '../storage/ids.ts'
+import { bankIdOf, random128, random256, routed } from '../storage/ids.ts'
 import { endRefreshTokens, insertRefreshToken } from '../storage/refresh_tokens.ts'
 import { revokeToken } from '../storage/revoked_tokens.ts'
+import { sha256Text } from '../storage/sha256.ts'
 import { token_s_max } from './access_token.ts'
 import type { Asker } from './admit.ts'
 import type { Authorization } from './authorization.ts'
@@ -46,7 +46,7 @@ export async function redeem(
     jkt,
     jti: random128(),
   }
-  const bank = bankOf(code)
+  const bank = bankIdOf(code)
   if (bank === undefined) throw new OAuthError('invalid_grant', 'the code is not known')
   const outcome = await inBank(broker.db, bank, (tx) =>
     redeemIn(tx, { bank, shown, now: broker.now() }),
@@ -102,5 +102,5 @@ function challengeOf(form: Form): string {
   const verifier = required(form, 'code_verifier')
   if (!/^[A-Za-z0-9._~-]{43,128}$/.test(verifier))
     throw new OAuthError('invalid_grant', 'code_verifier has 43 to 128 unreserved characters')
-  return createHash('sha256').update(verifier).digest('base64url')
+  return sha256Text(verifier)
 }

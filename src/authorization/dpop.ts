@@ -1,17 +1,14 @@
-import type { JsonWebKey } from 'node:crypto'
-import type { Once } from '../storage/replays.ts'
-import type { Authorization } from './authorization.ts'
 import {
   algorithmOf,
-  checkTimes,
   importPublicKey,
   isSignedBy,
-  jtiOf,
-  JwtError,
-  parseJwt,
-  type Jwt,
+  JwsError,
+  type Jwk,
   type PublicKey,
-} from './jwt.ts'
+} from '../storage/jws.ts'
+import type { Once } from '../storage/replays.ts'
+import type { Authorization } from './authorization.ts'
+import { checkTimes, jtiOf, parseJwt, type Jwt } from './jwt.ts'
 import { OAuthError } from './oauth_error.ts'
 
 /** A proof is refused when it was made longer ago than this. */
@@ -49,7 +46,7 @@ export async function checkProof(authorization: Authorization, proving: Proving)
     const jwt = parseJwt(proving.proof)
     const key = keyOf(authorization, jwt)
     if (proving.token !== undefined && proving.token.jkt !== key.thumbprint)
-      throw new JwtError('the proof is not by the key that the access token is bound to')
+      throw new JwsError('the proof is not by the key that the access token is bound to')
     const { iat, jti } = checkClaims(jwt.claims, proving)
     const { nonce } = jwt.claims
     const current = authorization.nonces.current(proving.now)
@@ -57,14 +54,14 @@ export async function checkProof(authorization: Authorization, proving: Proving)
       throw new OAuthError('use_dpop_nonce', 'the proof must carry the nonce given here', {
         headers: { 'DPoP-Nonce': current },
       })
-    if (!(await isSignedBy(jwt, key))) throw new JwtError('the proof is not signed by its key')
+    if (!(await isSignedBy(jwt, key))) throw new JwsError('the proof is not signed by its key')
     return {
       jkt: key.thumbprint,
       once: { value: `dpop ${key.thumbprint} ${jti}`, expires: (iat + past_s_max) * 1000 },
       ...(nonce === current ? {} : { freshNonce: current }),
     }
   } catch (error) {
-    if (error instanceof JwtError) throw new OAuthError('invalid_dpop_proof', error.message)
+    if (error instanceof JwsError) throw new OAuthError('invalid_dpop_proof', error.message)
     throw error
   }
 }
@@ -73,17 +70,17 @@ export async function checkProof(authorization: Authorization, proving: Proving)
 function keyOf({ proofKeys }: Authorization, jwt: Jwt): PublicKey {
   const known = proofKeys.get(jwt.headerText)
   if (known !== undefined) return known
-  if (jwt.headerText.length > header_chars_max) throw new JwtError('the header is too long')
+  if (jwt.headerText.length > header_chars_max) throw new JwsError('the header is too long')
   const { typ, alg, jwk } = jwt.header()
-  if (typ !== 'dpop+jwt') throw new JwtError('typ is not dpop+jwt')
+  if (typ !== 'dpop+jwt') throw new JwsError('typ is not dpop+jwt')
   const algorithm = algorithmOf(alg)
-  if (!isJwk(jwk)) throw new JwtError('jwk is required')
+  if (!isJwk(jwk)) throw new JwsError('jwk is required')
   const key = importPublicKey(jwk, algorithm)
   proofKeys.set(jwt.headerText, key)
   return key
 }
 
-const isJwk = (value: unknown): value is JsonWebKey =>
+const isJwk = (value: unknown): value is Jwk =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function checkClaims(
@@ -91,20 +88,20 @@ function checkClaims(
   { method, url, token, now }: Proving,
 ): { iat: number; jti: string } {
   const { htm, htu, iat, ath } = claims
-  if (htm !== method) throw new JwtError('htm is not the method of this request')
+  if (htm !== method) throw new JwsError('htm is not the method of this request')
   if (typeof htu !== 'string' || (htu !== url && normal(htu) !== normal(url)))
-    throw new JwtError('htu is not the URL of this request')
+    throw new JwsError('htu is not the URL of this request')
   checkTimes(claims, now / 1000)
   if (typeof iat !== 'number' || iat < now / 1000 - past_s_max)
-    throw new JwtError(`iat is more than ${past_s_max} s ago, or not there`)
+    throw new JwsError(`iat is more than ${past_s_max} s ago, or not there`)
   if (token !== undefined && ath !== token.hash)
-    throw new JwtError('ath is not the hash of the access token')
+    throw new JwsError('ath is not the hash of the access token')
   return { iat, jti: jtiOf(claims) }
 }
 
 /** A URL without query and fragment, in the one form that RFC 3986 §6.2.2 and §6.2.3 give it. */
 function normal(text: string): string {
-  if (!URL.canParse(text)) throw new JwtError('htu is not a URL')
+  if (!URL.canParse(text)) throw new JwsError('htu is not a URL')
   const { origin, pathname } = new URL(text)
   return origin + pathname
 }

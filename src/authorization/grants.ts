@@ -5,7 +5,7 @@ import { notActive } from '../consent/consent.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { readConsent } from '../storage/consents.ts'
 import { inBank } from '../storage/database.ts'
-import { bankOf } from '../storage/ids.ts'
+import { bankIdOf } from '../storage/ids.ts'
 import { isRevoked } from '../storage/revoked_tokens.ts'
 import type { AccessToken } from './access_token.ts'
 import type { Authorization } from './authorization.ts'
@@ -23,7 +23,7 @@ export async function queryGrant(
   { caller, id }: { caller: AccessToken; id: string },
 ): Promise<object> {
   if (caller.consentId !== id) requireScope(caller, 'grant_management_query')
-  const bank = bankOf(id)
+  const bank = bankIdOf(id)
   if (bank === undefined) throw unknown()
   const { found, revoked } = await inBank(broker.db, bank, async (tx) => ({
     found: await readConsent(tx, bank, id),
@@ -55,7 +55,7 @@ export async function revokeGrant(
   { caller, id }: { caller: AccessToken; id: string },
 ): Promise<void> {
   requireScope(caller, 'grant_management_revoke')
-  const bank = bankOf(id)
+  const bank = bankIdOf(id)
   if (bank === undefined || !broker.bankPort.banks.has(bank)) throw unknown()
   try {
     await revokeConsent(broker, {

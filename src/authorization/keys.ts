@@ -1,5 +1,5 @@
-import { createPrivateKey, createPublicKey, sign, type JsonWebKey } from 'node:crypto'
-import { importPublicKey, type PublicKey } from './jwt.ts'
+import { createPublicKey, type JsonWebKey } from 'node:crypto'
+import { importPrivateKey, importPublicKey, signerOf, type PublicKey } from '../storage/jws.ts'
 
 /** The keys of our access tokens: one signs, all verify. */
 export interface TokenKeys {
@@ -18,20 +18,13 @@ export interface TokenKeys {
 export function openTokenKeys([first, ...others]: readonly JsonWebKey[]): TokenKeys {
   if (first?.d === undefined)
     throw new TypeError('the first token key is the private one that signs')
-  const signing = createPrivateKey({ key: first, format: 'jwk' })
+  const signing = importPrivateKey({ ...first })
   const keys = [first, ...others].map((jwk) => importPublicKey(publicHalf(jwk), 'ES256'))
   const byKid = new Map<unknown, PublicKey>(keys.map((key) => [key.thumbprint, key]))
   if (byKid.size !== keys.length) throw new TypeError('a token key is named twice')
   const kid = keys[0]?.thumbprint
   return {
-    sign(typ, claims) {
-      const input = `${encode({ alg: 'ES256', typ, kid })}.${encode(claims)}`
-      const signature = sign('sha256', Buffer.from(input), {
-        key: signing,
-        dsaEncoding: 'ieee-p1363',
-      })
-      return `${input}.${signature.toString('base64url')}`
-    },
+    sign: (typ, claims) => signerOf(signing, { typ, kid })(claims),
     find: (name) => byKid.get(name),
     jwks: {
       keys: keys.map(({ key, thumbprint }) => ({
@@ -47,5 +40,3 @@ export function openTokenKeys([first, ...others]: readonly JsonWebKey[]): TokenK
 /** The members that make a P-256 public key, read through OpenSSL so that a private key must match its public half. */
 const publicHalf = (jwk: JsonWebKey): JsonWebKey =>
   createPublicKey({ key: jwk, format: 'jwk' }).export({ format: 'jwk' })
-
-const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')

@@ -1,4 +1,5 @@
-import { algorithmNames } from './jwt.ts'
+import { details_type } from '../consent/fdx.ts'
+import { algorithmNames } from '../storage/jws.ts'
 import { scopeNames } from './scopes.ts'
 
 /** Where the authorization server's endpoints are, below the issuer. */
@@ -13,9 +14,6 @@ export const paths = {
 
 /** The grants of the token endpoint. */
 export const grantTypes = ['authorization_code', 'refresh_token', 'client_credentials'] as const
-
-/** The `type` of the one kind of authorization details that can be asked for. */
-export const details_type = 'fdx_v1.0'
 
 /** Authorization server metadata (RFC 8414), with what RFC 9126, 9207, 9396, 9449 and Grant Management add to it. */
 export function metadata(issuer: string) {

@@ -1,6 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import { recordRefusal } from '../broker/record_refusal.ts'
-import { classes } from '../consent/class.ts'
+import { mayBeApproved } from '../consent/class.ts'
 import { scopeOf } from '../consent/cluster.ts'
 import { permits } from '../consent/consent.ts'
 import type { RequestedTerms } from '../consent/terms.ts'
@@ -79,7 +79,7 @@ async function refuseUnlessPermitted(
       'authorization_details name no known bank',
     )
   const approval = await inBank(broker.db, bank, (tx) => findApproval(tx, bank, client.id))
-  const reason = classes[client.class].mayReceive ? permits(approval, terms) : 'class_denied'
+  const reason = mayBeApproved(client.class) ? permits(approval, terms) : 'class_denied'
   if (reason === undefined) return
   await recordRefusal(broker, { bank, client: client.id, class: client.class, reason })
   throw refusalError(reason)
@@ -94,17 +94,8 @@ function checkedParameters(
   const redirectUri = required(form, 'redirect_uri')
   if (!client.redirectUris.includes(redirectUri) || !isRedirectUri(redirectUri))
     throw new OAuthError('invalid_request', 'redirect_uri is not one that was registered')
-  const state = form.get('state')
-  if (state !== undefined && !printable(state, limits.state_chars_max))
-    throw new OAuthError(
-      'invalid_request',
-      `state has at most ${limits.state_chars_max} characters`,
-    )
-  if ((form.get('nonce')?.length ?? 0) > limits.nonce_chars_max)
-    throw new OAuthError(
-      'invalid_request',
-      `nonce has at most ${limits.nonce_chars_max} characters`,
-    )
+  const state = printable(form, 'state', limits.state_chars_max)
+  printable(form, 'nonce', limits.nonce_chars_max)
   const dpopJkt = boundKey(form, jkt)
   return {
     redirectUri,
@@ -155,5 +146,12 @@ function codeChallenge(form: Form): string {
 
 const isSha256 = (value: string) => /^[A-Za-z0-9_-]{43}$/.test(value)
 
-const printable = (value: string, chars_max: number) =>
-  value.length <= chars_max && /^[ -~]*$/.test(value)
+/** A parameter that is text for a client's own use. Throws `OAuthError`. */
+function printable(form: Form, name: string, chars_max: number): string | undefined {
+  const value = form.get(name)
+  if (value === undefined || (value.length <= chars_max && /^[ -~]*$/.test(value))) return value
+  throw new OAuthError(
+    'invalid_request',
+    `${name} is printable ASCII, of at most ${chars_max} characters`,
+  )
+}

@@ -1,7 +1,7 @@
 import type { Broker } from '../broker/broker.ts'
 import { scopeOf } from '../consent/cluster.ts'
 import { inBank } from '../storage/database.ts'
-import { bankOf, random128 } from '../storage/ids.ts'
+import { bankIdOf, random128 } from '../storage/ids.ts'
 import { findRefreshToken } from '../storage/refresh_tokens.ts'
 import type { Asker } from './admit.ts'
 import type { Authorization } from './authorization.ts'
@@ -23,7 +23,7 @@ export async function refresh(
   const clientId = recipient.id
   const token = required(form, 'refresh_token')
   const unknown = new OAuthError('invalid_grant', 'the refresh token is not known, or has ended')
-  const bank = bankOf(token)
+  const bank = bankIdOf(token)
   if (bank === undefined) throw unknown
   const found = await inBank(broker.db, bank, async (tx) => {
     const held = await findRefreshToken(tx, bank, token)

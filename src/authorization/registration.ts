@@ -1,6 +1,5 @@
-import type { JsonWebKey } from 'node:crypto'
 import type { Client } from '../storage/clients.ts'
-import { algorithmNames, importPublicKey, JwtError, suits } from './jwt.ts'
+import { algorithmNames, importPublicKey, JwsError, suits, type Jwk } from '../storage/jws.ts'
 import { isRedirectUri } from './redirect_uri.ts'
 import { mayHave } from './scopes.ts'
 
@@ -26,18 +25,20 @@ export function registrationProblems({ kind, jwks, redirectUris, scopes }: Clien
   ]
 }
 
-const authenticates = (jwk: JsonWebKey) => algorithmNames.some((name) => suits(jwk, name))
+const authenticates = (jwk: Jwk) => algorithmFor(jwk) !== undefined
 
-function keyProblems(jwk: JsonWebKey, i: number): string[] {
+const algorithmFor = (jwk: Jwk) => algorithmNames.find((name) => suits(jwk, name))
+
+function keyProblems(jwk: Jwk, i: number): string[] {
   if ('x5u' in jwk) return [`key ${i} refers elsewhere with x5u`]
   if (typeof jwk['kid'] !== 'string') return [`key ${i} has no kid`]
-  const algorithm = algorithmNames.find((name) => suits(jwk, name))
+  const algorithm = algorithmFor(jwk)
   if (algorithm === undefined) return 'd' in jwk || 'k' in jwk ? [`key ${i} is not public`] : []
   try {
     importPublicKey(jwk, algorithm)
     return []
   } catch (error) {
-    if (error instanceof JwtError) return [`key ${i}: ${error.message}`]
+    if (error instanceof JwsError) return [`key ${i}: ${error.message}`]
     throw error
   }
 }

@@ -1,5 +1,5 @@
+import { algorithmNames } from '../storage/jws.ts'
 import type { AccessToken } from './access_token.ts'
-import { algorithmNames } from './jwt.ts'
 import { OAuthError, type OAuthErrorCode } from './oauth_error.ts'
 
 /** The challenge of a protected resource (RFC 9449 §7.1, RFC 6750 §3). */
@@ -34,10 +34,20 @@ export function resourceError({ code, message, headers }: OAuthError): OAuthErro
   })
 }
 
+/** The token is good, and not for this; `scope` is the one that would be. */
+export function insufficientScope(description: string, scope?: string): OAuthError {
+  const wanting = scope === undefined ? {} : { scope }
+  return new OAuthError('insufficient_scope', description, {
+    headers: {
+      'WWW-Authenticate': challenge({
+        ...{ error: 'insufficient_scope', ...wanting },
+        error_description: description,
+      }),
+    },
+  })
+}
+
 /** Throws `OAuthError('insufficient_scope')` unless the token has this scope. */
 export function requireScope({ scopes }: AccessToken, scope: string): void {
-  if (scopes.includes(scope)) return
-  throw new OAuthError('insufficient_scope', `the scope ${scope} is required`, {
-    headers: { 'WWW-Authenticate': challenge({ error: 'insufficient_scope', scope }) },
-  })
+  if (!scopes.includes(scope)) throw insufficientScope(`the scope ${scope} is required`, scope)
 }

@@ -13,6 +13,7 @@ import {
   type ServerMetadata,
 } from 'openid-client'
 import { BankUnavailable, type Bank } from '../broker/bank_port.ts'
+import { algorithmOfKey } from '../storage/jws.ts'
 import type { DirectoryBank } from './directory.ts'
 import type { Gateway } from './egress.ts'
 import { fetchThrough } from './egress_fetch.ts'
@@ -115,15 +116,13 @@ async function importKeys({ jwk, dpopJwk }: BrokerClient) {
     jwk.kid === undefined ? key : { key, kid: jwk.kid },
   )
   const { d: _, ...publicJwk } = dpopJwk
-  const publicKey = await importJWK(publicJwk, algorithmOf(dpopJwk), { extractable: true })
+  const publicKey = await importJWK(publicJwk, algorithmOfKey(dpopJwk), { extractable: true })
   if (publicKey instanceof Uint8Array) throw new TypeError('not a public key')
   return { authentication, dpop: { privateKey: await privateKey(dpopJwk), publicKey } }
 }
 
 async function privateKey(jwk: JWK) {
-  const key = await importJWK(jwk, algorithmOf(jwk))
+  const key = await importJWK(jwk, algorithmOfKey(jwk))
   if (key instanceof Uint8Array || key.type !== 'private') throw new TypeError('not a private key')
   return key
 }
-
-const algorithmOf = ({ kty }: JWK): string => (kty === 'EC' ? 'ES256' : 'EdDSA')

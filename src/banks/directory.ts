@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import type { Bank } from '../broker/bank_port.ts'
+import { isLei, lei_form } from '../consent/lei.ts'
 import { hostOf } from './egress.ts'
 
 /** A bank, and how the broker is registered there. */
@@ -46,7 +47,7 @@ const schema = {
     properties: {
       id: { type: 'string', pattern: '^[a-z0-9-]{1,40}$' },
       legal_name: { type: 'string', minLength: 1, maxLength: 200 },
-      lei: { type: 'string', pattern: '^[A-Z0-9]{18}[0-9]{2}$' },
+      lei: { type: 'string', pattern: lei_form.source },
       issuer: url,
       fdx_base_url: url,
       client_id: { type: 'string', minLength: 1 },
@@ -124,19 +125,13 @@ const explain = ({ instancePath, message = 'is wrong', params }: ErrorObject): s
 /** What a schema cannot say. */
 function problemsOf(entry: Entry, { sandbox }: { sandbox: boolean }): string[] {
   const problems: string[] = []
-  if (!hasCheckDigits(entry.lei)) problems.push('lei has wrong check digits')
+  if (!isLei(entry.lei)) problems.push('lei has wrong check digits')
   if (!isKey(entry.key)) problems.push('key is not a point of its curve')
   for (const name of ['issuer', 'fdx_base_url'] as const) {
     if (!URL.canParse(entry[name])) problems.push(`${name} is not a URL`)
     else if (!sandbox && !entry[name].startsWith('https:')) problems.push(`${name} is not https`)
   }
   return problems
-}
-
-/** ISO 17442: letters count from A = 10, and the number leaves 1 when divided by 97. */
-function hasCheckDigits(lei: string): boolean {
-  const digits = lei.replace(/[A-Z]/g, (letter) => String(parseInt(letter, 36)))
-  return BigInt(digits) % 97n === 1n
 }
 
 function isKey(key: Entry['key']): boolean {

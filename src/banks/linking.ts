@@ -19,11 +19,10 @@ import {
   type LoginRequest,
 } from '../broker/bank_port.ts'
 import { scopeOf } from '../consent/cluster.ts'
+import { details_type, durationOf, resourcesOf } from '../consent/fdx.ts'
+import { algorithmNames } from '../storage/jws.ts'
 import type { BankClient } from './bank_client.ts'
 import { bankError, type Exchange } from './bank_error.ts'
-
-/** FDX's type of authorization detail (RFC 9396). */
-const consent_type = 'fdx_v1.0'
 
 /** A login, from its password to our exchange of the code: the time that a customer may take on the bank's pages. */
 const login_s_max = 3600
@@ -31,7 +30,8 @@ const login_s_max = 3600
 /** For a bank that does not say how long its tokens live; it learns soon enough when they do not. */
 const token_s_default = 300
 
-const idTokenAlgorithms = ['ES256', 'PS256', 'EdDSA', 'Ed25519']
+/** With the name that RFC 9864 gives to EdDSA over Ed25519. */
+const idTokenAlgorithms: readonly string[] = [...algorithmNames, 'Ed25519']
 
 /** The broker as an OAuth and OpenID Connect client of banks: FAPI 2.0, tokens bound to the broker's DPoP key. */
 export function openLinking({
@@ -134,18 +134,17 @@ function asked(
   { authorization_details_types_supported: types }: ServerMetadata,
 ): Record<string, string> {
   if (consentRequest === undefined) return { scope: 'openid', prompt: 'login' }
-  const { clusters, lookback_days, one_time, duration_days } = consentRequest
+  const { clusters, lookback_days, one_time } = consentRequest
   const scope = one_time ? 'openid' : 'openid offline_access'
   const prompt = 'login consent'
-  if (!Array.isArray(types) || !types.includes(consent_type))
+  if (!Array.isArray(types) || !types.includes(details_type))
     return { scope: `${scope} ${scopeOf(clusters)}`, prompt }
   const detail = {
-    type: consent_type,
+    type: details_type,
     consentRequest: {
-      durationType: one_time ? 'ONE_TIME' : 'TIME_BOUND',
-      ...(one_time ? {} : { durationPeriod: duration_days }),
+      ...durationOf(consentRequest),
       lookbackPeriod: lookback_days,
-      resources: [{ resourceType: 'ACCOUNT', dataClusters: clusters }],
+      resources: resourcesOf({ clusters }),
     },
   }
   return { scope, prompt, authorization_details: JSON.stringify([detail]) }
@@ -173,7 +172,7 @@ function tokensOf(answer: TokenEndpointResponse, at: number): BankTokens {
 function consentEnd({ authorization_details: details }: TokenEndpointResponse): {
   bankEnd?: number
 } {
-  const granted = details?.find(({ type }) => type === consent_type)?.['consentGrant']
+  const granted = details?.find(({ type }) => type === details_type)?.['consentGrant']
   const text = isGrant(granted) ? granted.expirationTime : undefined
   const bankEnd = typeof text === 'string' ? Date.parse(text) : NaN
   return Number.isNaN(bankEnd) ? {} : { bankEnd }

@@ -37,9 +37,8 @@ export interface BanksConfig {
   readonly banksFile: string
   /** A private JWK, ES256 or EdDSA: authenticates the broker to banks, and is what their tokens are bound to. */
   readonly clientKey: Readonly<Record<string, unknown>>
-  readonly databaseUrl: string
-  /** Where marks are: a folder, or the URL of another database. */
-  readonly marks: string
+  /** URLs of the databases, which are reached around the gateway. */
+  readonly databases: readonly string[]
   readonly issuer: string
   readonly sandbox: boolean
   /** PEM: for banks that know the broker by a certificate (RFC 8705). */
@@ -63,10 +62,7 @@ export function openBanks(
     ...limits,
     ...(config.clientCertificate === undefined ? {} : { tls: config.clientCertificate }),
   })
-  const databases = [config.databaseUrl, config.marks].filter((place) =>
-    /^postgres(ql)?:/.test(place),
-  )
-  const tripwire = watchSockets({ gateway, databases, onStray })
+  const tripwire = watchSockets({ gateway, databases: config.databases, onStray })
   const jwk = signingKey(config.clientKey)
   const client: BrokerClient = {
     clientId: issuer,

@@ -152,10 +152,11 @@ interface BatchRun {
 
 /** Runs a batch until each of its drafts is answered: again after a lost connection, and one by one when it is poisoned. */
 async function runBatch(run: BatchRun): Promise<void> {
+  const first = performance.now()
   let lostCommit = false
   for (let attempt = 1; ; attempt++) {
     try {
-      return await attemptBatch(run, lostCommit)
+      return await attemptBatch(run, lostCommit ? { lostSince: first } : {})
     } catch (error) {
       if (error instanceof NoLedger) return failAll(run.batch, error)
       // The commit may have happened unheard. Ask for the draft ids, under the lock, before trying again.
@@ -183,14 +184,14 @@ function failAll(batch: readonly Waiting[], error: Error): void {
   for (const { reject } of batch) reject(error)
 }
 
-/** Errors of the data itself (SQLSTATE classes 22 and 23): trying again cannot help, trying alone can. */
+/** Errors of the data itself (SQLSTATE classes 22, 23, and our own): trying again cannot help, trying alone can. */
 function isDataError(error: unknown): boolean {
-  return /^2[23]/.test(errorCode(error) ?? '')
+  return /^(2[23]|CS)/.test(errorCode(error) ?? '')
 }
 
 async function attemptBatch(
   { connections, signing, bank, batch }: BatchRun,
-  lostCommit: boolean,
+  { lostSince }: { lostSince?: number },
 ): Promise<void> {
   const began = performance.now()
   const client = await connections.acquire()
@@ -202,14 +203,15 @@ async function attemptBatch(
       batch.map(({ draft }) => draft.names),
     )
     signing.observe(bank, { size: state.edge.size, vkey: state.vkey })
-    const known = lostCommit
-      ? await entriesOfDrafts(
-          client,
-          bank,
-          batch.map(({ id }) => id),
-        )
-      : undefined
-    const pending = fold(state, batch, { signing, began, known })
+    const known =
+      lostSince !== undefined
+        ? await entriesOfDrafts(
+            client,
+            bank,
+            batch.map(({ id }) => id),
+          )
+        : undefined
+    const pending = fold(state, batch, { signing, began, lostSince: lostSince ?? began, known })
     if (pending.batch.entries.length + pending.batch.effects.length > 0)
       await writeAndCommit(client, bank, pending.batch)
     else await rollBack(client)
@@ -228,10 +230,13 @@ function fold(
   {
     signing,
     began,
+    lostSince,
     known,
   }: {
     signing: Signing
     began: number
+    /** What was found was entered at the first attempt, and its time counts from there. */
+    lostSince: number
     known: Awaited<ReturnType<typeof entriesOfDrafts>> | undefined
   },
 ): { batch: Batch; answers: (() => void)[] } {
@@ -244,7 +249,7 @@ function fold(
   for (const { draft, id, resolve, reject } of batch) {
     const found = known?.get(id)
     if (found !== undefined) {
-      answers.push(() => resolve({ kind: 'entered', ...found, began }))
+      answers.push(() => resolve({ kind: 'entered', ...found, began: lostSince }))
       continue
     }
     try {
@@ -310,13 +315,26 @@ function enter(state: LedgerState, draft: EntryDraft) {
   return { n, kind: draft.kind, consent, leaf }
 }
 
+/** What an effect changes for the drafts after it; the others touch nothing that a draft sees. */
 function applyEffect(state: LedgerState, effect: Effect): void {
-  if ('see' in effect) state.approvalsSeen.add(effect.signed)
-  else if ('remove' in effect) state.consents.delete(effect.id)
-  else if ('take' in effect) {
-    const tally = state.tallies.get(tallyName(effect.key))
-    if (tally !== undefined) tally.pending -= effect.count
-  } else if ('set' in effect && effect.set === 'consent')
-    state.consents.set(effect.record.consent.id, effect.record)
-  else if ('set' in effect) state.approvals.set(effect.approval.recipient, effect.approval)
+  switch (effect.kind) {
+    case 'consent.save':
+      state.consents.set(effect.record.consent.id, effect.record)
+      return
+    case 'consent.remove':
+      state.consents.delete(effect.id)
+      return
+    case 'approval.save':
+      state.approvals.set(effect.approval.recipient, effect.approval)
+      return
+    case 'tally.take': {
+      const tally = state.tallies.get(tallyName(effect.key))
+      if (tally !== undefined) tally.pending -= effect.count
+      return
+    }
+    case 'refresh_tokens.end':
+    case 'bank_token.end':
+    case 'devices.end':
+      return
+  }
 }

@@ -1,13 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
-import { classes } from '../consent/class.ts'
+import { mayBeApproved } from '../consent/class.ts'
 import { isCluster } from '../consent/cluster.ts'
 import { standing, type Actor } from '../consent/consent.ts'
 import { judgePurpose } from '../consent/purpose.ts'
 import { Refusal } from '../consent/refusal.ts'
 import type { Approval } from '../consent/terms.ts'
-import { openApproval, signedPart } from '../ledger/approval.ts'
+import { openApproval, outOfOrder } from '../ledger/approval.ts'
 import { CanonicalError } from '../ledger/canonical.ts'
-import { hashOf } from '../storage/ids.ts'
 import { verifyJws } from '../storage/jws.ts'
 import type { Decision } from './append.ts'
 import { ledgerOrigin, type Broker } from './broker.ts'
@@ -19,7 +18,7 @@ export class ApprovalRejected extends Error {
 
 /**
  * Enters a bank's signed approval of a recipient in its ledger: what that bank lets the recipient ask its customers for, from
- * this entry on. Another approval takes the place of the first, and lifts a suspension; the same one never comes back. The class
+ * this entry on. One signed later takes the place of the first, and lifts a suspension that it follows. The class
  * must be the one in our own registry: bank and broker must agree. Throws `ApprovalRejected`.
  */
 export async function approveRecipient(
@@ -30,7 +29,7 @@ export async function approveRecipient(
   if (key === undefined) throw new ApprovalRejected(`no bank ${bank} is in the directory`)
   const origin = ledgerOrigin(broker.issuer, bank)
   const signed = open(jws, { bank, origin, key, verify: verifyJws })
-  if (!classes[signed.class].mayReceive)
+  if (!mayBeApproved(signed.class))
     throw new ApprovalRejected(`class ${signed.class} can never receive data`)
   if ((await broker.classOf(signed.recipient)) !== signed.class)
     throw new ApprovalRejected(`${signed.recipient} is not registered with class ${signed.class}`)
@@ -38,25 +37,20 @@ export async function approveRecipient(
   if (denied !== undefined) throw new ApprovalRejected(`no consent may name the purpose ${denied}`)
   if (signed.clusters.length === 0 || !signed.clusters.every(isCluster))
     throw new ApprovalRejected('the approval names no data cluster')
-  const { recipient, class: named, purposes, clusters, keys } = signed
-  const approval = { recipient, class: named, purposes, clusters, keys, suspended: false }
-  const signedHash = hashOf(signedPart(jws)).toString('base64url')
+  const { recipient, class: named, purposes, clusters, keys, iat } = signed
+  const approval = { recipient, class: named, purposes, clusters, keys, iat, suspended: false }
   await broker.door.append(bank, {
-    names: { recipients: [recipient], approval: signedHash },
+    names: { recipients: [recipient] },
     decide(state): Decision {
-      if (!state.approvalsSeen.has(signedHash))
-        return {
-          entry: { kind: 'recipient.approve', body: signed },
-          effects: [
-            { set: 'approval', approval },
-            { see: 'approval', signed: signedHash },
-          ],
-        }
-      // The same paper twice changes nothing while it stands, and cannot undo what came after it.
-      if (isDeepStrictEqual(state.approvals.get(recipient), approval)) return {}
-      throw new ApprovalRejected(
-        'the bank has replaced or suspended this approval since it signed it',
-      )
+      const before = state.approvals.get(recipient)
+      // The same paper twice changes nothing while it stands.
+      if (isDeepStrictEqual(before, approval)) return {}
+      const refused = outOfOrder(before, { iat, at: state.at })
+      if (refused !== undefined) throw new ApprovalRejected(refused)
+      return {
+        entry: { kind: 'recipient.approve', body: signed },
+        effects: [{ kind: 'approval.save', approval }],
+      }
     },
   })
   return approval
@@ -89,7 +83,12 @@ export async function suspendRecipient(
         return { refused: refused ?? 'recipient_not_approved' }
       return {
         entry: { kind: 'recipient.suspend', body: { by, recipient } },
-        effects: [{ set: 'approval', approval: { ...approval, suspended: true } }],
+        effects: [
+          {
+            kind: 'approval.save',
+            approval: { ...approval, suspended: true, suspendedAt: state.at },
+          },
+        ],
       }
     },
   })

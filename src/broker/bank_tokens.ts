@@ -142,6 +142,8 @@ async function renewLocked(
       if (row === undefined) throw new Refusal('consent_revoked')
       const current = openTokens(use.key, row)
       if (current.access_token !== stale.access_token) return current
+      if (current.refresh_token === undefined)
+        throw new BankUnavailable('bad_answer', 'the bank gave nothing to renew its token with')
       const renewed = await broker.bankPort.refresh(bankNamed(broker, use.bank), current)
       await replaceBankToken(tx, place, sealTokens(use.key, row.id, renewed))
       return renewed

@@ -1,5 +1,6 @@
 import { expire, type ExpiryCause } from '../consent/consent.ts'
 import { consentsToEnd } from '../storage/expiries.ts'
+import type { ConsentRecord } from '../storage/ledger_state.ts'
 import type { Broker } from './broker.ts'
 import { endings, save } from './revoke_consent.ts'
 
@@ -25,7 +26,8 @@ function expireOne(
     names: { consents: [id] },
     decide(state) {
       const record = state.consents.get(id)
-      if (record === undefined) return {}
+      if (record === undefined || (cause === 'unredeemed' && !isUnredeemed(record, state.at)))
+        return {}
       const moved = expire(record.consent, { at: state.at, cause })
       if (typeof moved === 'string') return {}
       return {
@@ -34,4 +36,10 @@ function expireOne(
       }
     },
   })
+}
+
+/** Asked again under the lock: it may have been redeemed, or granted anew, since the sweeper looked. */
+function isUnredeemed({ consent, redeemed }: ConsentRecord, at: string): boolean {
+  if (redeemed === true || consent.state !== 'active') return false
+  return Date.parse(at) - Date.parse(consent.granted) >= unredeemed_minutes_max * 60_000
 }

@@ -5,9 +5,10 @@ import { expiryOf, type ShownDisclosure, type Terms } from '../consent/terms.ts'
 import { findConsent } from '../storage/consents.ts'
 import { inBank } from '../storage/database.ts'
 import { sealAccounts, type HeldAccount } from '../storage/held_accounts.ts'
-import { hashOf, random128 } from '../storage/ids.ts'
+import { random128 } from '../storage/ids.ts'
 import type { ConsentRecord, LedgerState, SealedParts } from '../storage/ledger_state.ts'
 import { findOrInsertLink, type Profile } from '../storage/links.ts'
+import { sha256Text } from '../storage/sha256.ts'
 import type { Decision } from './append.ts'
 import type { BankLogin } from './bank_port.ts'
 import { keepBankTokens } from './bank_tokens.ts'
@@ -133,7 +134,7 @@ async function prepareGrant(
         lookback_days: requested.lookback_days,
         one_time: requested.one_time,
         delivery: requested.delivery,
-        disclosure: { version, language, sha256: hashOf(text).toString('base64url') },
+        disclosure: { version, language, sha256: sha256Text(text) },
       },
       evidence: {
         terms: approved.termsCommitment,
@@ -195,7 +196,7 @@ function decideGrant(state: LedgerState, prepared: Grant): Decision {
   return {
     entry: { kind: 'consent.grant', body: { ...terms, ...prepared.evidence, consent: moved.id } },
     effects: [
-      { set: 'consent', record: { ...record, consent: moved, linkId, bankTokenId }, sealed },
+      { kind: 'consent.save', record: { ...record, consent: moved, linkId, bankTokenId }, sealed },
     ],
   }
 }
@@ -219,16 +220,16 @@ function decideReplace(state: LedgerState, prepared: Grant, twin: ConsentRecord)
       body: { ...terms, ...prepared.evidence, by: 'customer', consent: moved.id },
     },
     effects: [
-      { remove: 'consent', id: prepared.consentId },
+      { kind: 'consent.remove', id: prepared.consentId },
       {
-        set: 'consent',
+        kind: 'consent.save',
         record: { ...twin, requested: pending.requested, consent: moved, linkId, bankTokenId },
         sealed,
       },
-      { end: 'refresh_tokens', consent: moved.id },
+      { kind: 'refresh_tokens.end', consent: moved.id },
       ...(twin.bankTokenId === undefined
         ? []
-        : [{ end: 'bank_token', id: twin.bankTokenId } as const]),
+        : [{ kind: 'bank_token.end', id: twin.bankTokenId } as const]),
     ],
   }
 }

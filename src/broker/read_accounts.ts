@@ -5,6 +5,13 @@ import { BankUnavailable, type BankAccess, type FdxAccount } from './bank_port.t
 import { withBankToken } from './bank_tokens.ts'
 import { bankNamed, type Broker } from './broker.ts'
 import { minimiseAccount, minimiseTransaction } from './minimise.ts'
+import {
+  BadPageKey,
+  openPageKey,
+  rangeOfPageKey,
+  sealPageKey,
+  type PagedRange,
+} from './page_key.ts'
 import { release, type Asking, type Fetching, type Released } from './release.ts'
 
 /** Transactions on one page. */
@@ -44,39 +51,57 @@ export function readAccount(broker: Broker, asking: Asking, handle: string): Pro
   )
 }
 
-/** What `GET /accounts/{accountId}/transactions` was asked. Times are RFC 3339. */
-export interface TransactionsWish {
+/** What `GET /accounts/{accountId}/transactions` was asked. Times are RFC 3339 UTC with milliseconds. */
+export interface TransactionsWish extends Partial<PagedRange> {
   readonly handle: string
-  readonly startTime?: string
-  readonly endTime?: string
   readonly pageKey?: string
-  readonly limit: number
 }
 
-/** FDX `GET /accounts/{accountId}/transactions`; without a start it begins where the consent's look-back does. */
+/**
+ * FDX `GET /accounts/{accountId}/transactions`; without a start it begins where the consent's look-back does. Throws `BadPageKey`
+ * too.
+ */
 export function readTransactions(
   broker: Broker,
   asking: Asking,
   wish: TransactionsWish,
 ): Promise<Released> {
-  const start = (terms: Terms) =>
-    wish.startTime ?? `${lookbackStart(terms, broker.now())}T00:00:00.000Z`
+  const { handle, pageKey } = wish
+  const rangeFor = (terms: Terms) =>
+    rangeOf(wish, `${lookbackStart(terms, broker.now())}T00:00:00.000Z`)
   return release(
     broker,
     asking,
     (terms) => ({
       clusters: ['TRANSACTIONS'],
-      accounts: [wish.handle],
-      since: start(terms).slice(0, 10),
+      accounts: [handle],
+      since: rangeFor(terms).startTime.slice(0, 10),
     }),
     async (fetching) => {
       const page = await fetchTransactions(broker, asking, fetching, {
-        ...wish,
-        startTime: start(fetching.terms),
+        ...rangeFor(fetching.terms),
+        handle,
+        ...(pageKey === undefined ? {} : { pageKey }),
       })
-      return { body: JSON.stringify(page), accounts: [wish.handle] }
+      return { body: JSON.stringify(page), accounts: [handle] }
     },
   )
+}
+
+/** The range as it was said, or the one that a page key goes on with, which nothing said beside it may contradict. */
+function rangeOf(wish: TransactionsWish, lookbackStart: string): PagedRange {
+  const { startTime = lookbackStart, endTime, limit = page_transactions.default } = wish
+  if (wish.pageKey === undefined) {
+    if (endTime !== undefined && endTime <= startTime) throw new Refusal('time_not_covered')
+    return { startTime, ...(endTime === undefined ? {} : { endTime }), limit }
+  }
+  const begun = rangeOfPageKey(wish.pageKey)
+  const isSame = (name: keyof PagedRange) => (wish[name] ?? begun[name]) === begun[name]
+  if (!isSame('startTime') || !isSame('endTime') || !isSame('limit'))
+    throw new BadPageKey('was given for another range or limit')
+  if (begun.startTime < lookbackStart)
+    throw new BadPageKey('goes on with a range that the look-back has left: begin anew')
+  return begun
 }
 
 /** The first whole day that lies inside the look-back, so that the day's end does not move it outside. */
@@ -112,60 +137,43 @@ export async function fetchAccounts(
   return shown
 }
 
-/** One page of transactions, minimised. The bank's page key is sealed, since it is the bank's to fill. */
+/** One page of transactions, minimised. */
 export async function fetchTransactions(
   broker: Broker,
   asking: Asking,
   fetching: Fetching,
-  wish: TransactionsWish & { startTime: string },
+  wish: PagedRange & Pick<TransactionsWish, 'handle' | 'pageKey'>,
 ): Promise<{ page: { nextPageKey?: string }; transactions: Record<string, unknown>[] }> {
   const [account] = fetching.accounts
   if (account === undefined) throw new Refusal('account_not_covered')
-  const { handle, bankAccountId } = account
-  const about = `page ${handle}`
-  const pageKey =
-    wish.pageKey === undefined ? undefined : openPageKey(fetching, wish.pageKey, about)
+  const { bankAccountId } = account
+  const { handle, pageKey, ...range } = wish
+  const bankKey = pageKey === undefined ? undefined : openPageKey(fetching.key, { handle, pageKey })
   const answer = await atBank(broker, asking, fetching, (access) =>
     broker.bankPort.transactions(bankNamed(broker, asking.bank), access, {
       accountId: bankAccountId,
-      startTime: wish.startTime,
-      ...(wish.endTime === undefined ? {} : { endTime: wish.endTime }),
-      ...(pageKey === undefined ? {} : { pageKey }),
-      limit: wish.limit,
+      ...range,
+      ...(bankKey === undefined ? {} : { pageKey: bankKey }),
     }),
   )
+  const { nextPageKey: next } = answer
   const inRange = answer.transactions.filter(
     (one) =>
       (one['accountId'] ?? bankAccountId) === bankAccountId &&
-      isWithin(Date.parse(one.transactionTimestamp), wish),
+      isWithin(Date.parse(one.transactionTimestamp), range),
   )
   broker.observe.dropped(asking.bank, answer.transactions.length - inRange.length)
   return {
     page:
-      answer.nextPageKey === undefined
+      next === undefined
         ? {}
-        : { nextPageKey: fetching.key.seal(answer.nextPageKey, about).toString('base64url') },
+        : { nextPageKey: sealPageKey(fetching.key, { handle, range, bankKey: next }) },
     transactions: inRange.map((one) => minimiseTransaction(one, { handle, key: fetching.key })),
   }
 }
 
-const isWithin = (at: number, { startTime, endTime }: { startTime: string; endTime?: string }) =>
+const isWithin = (at: number, { startTime, endTime }: PagedRange) =>
   at >= Date.parse(startTime) && (endTime === undefined || at < Date.parse(endTime))
-
-/** A page key that we did not give, or gave for something else, was never ours to follow. */
-export class BadPageKey extends Error {
-  override readonly name = 'BadPageKey'
-}
-
-function openPageKey(fetching: Fetching, pageKey: string, about: string): string {
-  try {
-    const opened = fetching.key.open(Buffer.from(pageKey, 'base64url'), about)
-    if (typeof opened === 'string') return opened
-  } catch {
-    // Said below: whatever does not open is not a page key.
-  }
-  throw new BadPageKey('the page key was not given by this server for this account')
-}
 
 function atBank<T>(
   broker: Broker,

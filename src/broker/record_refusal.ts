@@ -1,5 +1,6 @@
 import type { Class } from '../consent/class.ts'
 import type { RefusalReason } from '../consent/refusal.ts'
+import { random128 } from '../storage/ids.ts'
 import { countRefusal, passedTallies } from '../storage/refusals.ts'
 import { tallyName, type TallyKey } from '../storage/ledger_state.ts'
 import { DoorBusy, DoorUnavailable, type Draft } from './append.ts'
@@ -38,6 +39,7 @@ export async function sweepRefusals(broker: Broker, bank: string): Promise<numbe
 
 /** Takes what is pending under the lock, so that two writers never write one refusal twice. */
 function writeTally(key: TallyKey): Draft {
+  const salt = random128()
   return {
     names: { tally: key, ...(key.consent === '' ? {} : { consents: [key.consent] }) },
     decide(state) {
@@ -52,9 +54,10 @@ function writeTally(key: TallyKey): Draft {
             ...(key.consent === '' ? {} : { consent: key.consent }),
             count: tally.pending,
             reason: key.reason,
+            salt,
           },
         },
-        effects: [{ take: 'tally', key, count: tally.pending }],
+        effects: [{ kind: 'tally.take', key, count: tally.pending }],
       }
     },
   }

@@ -215,12 +215,12 @@ export function releaseDraft(
     },
     releases: true,
     decide(state) {
-      if (jti !== undefined && state.revokedTokens.has(jti)) return { refused: 'token_revoked' }
       const consent = state.consents.get(consentId)?.consent
       const approval = state.approvals.get(client)
       const refused = uncovered(consent, { access, approval, at: state.at })
       if (refused !== undefined || consent?.state !== 'active')
         return { refused: refused ?? 'consent_not_active' }
+      if (jti !== undefined && state.revokedTokens.has(jti)) return { refused: 'token_revoked' }
       const { purpose } = consent.terms
       const fetches = [fetchId]
       const body = { ...access, consent: consentId, fetches, interaction, payload, purpose }

@@ -68,11 +68,13 @@ export async function revokeConsent(
 /** What ends with a consent: its refresh tokens, its bank token, and its browsers' right to see figures. */
 export function endings(record: ConsentRecord): Effect[] {
   return [
-    { end: 'refresh_tokens', consent: record.consent.id },
+    { kind: 'refresh_tokens.end', consent: record.consent.id },
     ...(record.bankTokenId === undefined
       ? []
-      : [{ end: 'bank_token', id: record.bankTokenId } as const]),
-    ...(record.linkId === undefined ? [] : [{ end: 'devices', linkId: record.linkId } as const]),
+      : [{ kind: 'bank_token.end', id: record.bankTokenId } as const]),
+    ...(record.linkId === undefined
+      ? []
+      : [{ kind: 'devices.end', linkId: record.linkId } as const]),
   ]
 }
 
@@ -80,5 +82,5 @@ export function endings(record: ConsentRecord): Effect[] {
 export function save(record: ConsentRecord, moved: Consent | string): Effect {
   if (typeof moved === 'string')
     throw new Error(`consent ${record.consent.id} cannot move: ${moved}`)
-  return { set: 'consent', record: { ...record, consent: moved } }
+  return { kind: 'consent.save', record: { ...record, consent: moved } }
 }

@@ -1,5 +1,6 @@
 import { importJWK, type JWK } from 'jose'
 import * as oauth from 'openid-client'
+import { algorithmOfKey } from '../storage/jws.ts'
 
 /** What an auditor's client is: registered with `countersign client add --kind auditor`. */
 export interface AuditorClient {
@@ -11,8 +12,6 @@ export interface AuditorClient {
 /** Gets one URL. */
 export type Get = (url: URL) => Promise<Response>
 
-const algorithms: Readonly<Record<string, string>> = { 'P-256': 'ES256', Ed25519: 'EdDSA' }
-
 /**
  * Reads a ledger's entries as its auditor: a token of scope `ledger:read`, got at the first read by `private_key_jwt`, bound to
  * a key of this process (DPoP), and renewed when it ends. `ledger` is a URL under the issuer.
@@ -20,8 +19,7 @@ const algorithms: Readonly<Record<string, string>> = { 'P-256': 'ES256', Ed25519
 export function readAsAuditor(ledger: URL, { clientId, key }: AuditorClient): Get {
   let session: Promise<{ get: Get; until: number }> | undefined
   const open = async () => {
-    const alg = algorithms[key.crv ?? ''] ?? 'PS256'
-    const imported = await importJWK(key, alg)
+    const imported = await importJWK(key, algorithmOfKey(key))
     if (imported instanceof Uint8Array) throw new Error('the client key is not an asymmetric one')
     const config = await oauth.discovery(
       new URL(ledger.origin),

@@ -1,7 +1,23 @@
 #!/usr/bin/env node
+import { DirectoryInvalid } from '../banks/directory.ts'
+import { ApprovalRejected } from '../broker/approve_recipient.ts'
+import { LedgerNotOpened } from '../broker/open_ledger.ts'
 import { ConfigError } from '../config.ts'
+import { Refusal } from '../consent/refusal.ts'
+import { CannotStart } from '../main.ts'
 import { UsageError } from './arguments.ts'
 import { commands } from './commands.ts'
+
+/** What a person can mend is said in words; anything else is a bug and shows where. */
+const mendable = [
+  UsageError,
+  ConfigError,
+  CannotStart,
+  LedgerNotOpened,
+  ApprovalRejected,
+  DirectoryInvalid,
+  Refusal,
+]
 
 const [name = '', ...argv] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined
@@ -12,15 +28,16 @@ try {
     process.exitCode = 2
   } else process.exitCode = await command.run(argv)
 } catch (error) {
-  // What a person can mend is said in words; anything else is a bug and shows where.
-  const plain =
-    error instanceof UsageError ||
-    error instanceof ConfigError ||
-    process.env['DEBUG'] === undefined
-  process.stderr.write(
-    `${error instanceof Error ? (plain ? error.message : error.stack) : String(error)}\n`,
-  )
+  process.stderr.write(`${explain(error)}\n`)
+  if (error instanceof UsageError)
+    process.stderr.write(`usage: countersign ${name} ${command?.usage}\n`)
   process.exitCode = error instanceof UsageError ? 2 : 1
+}
+
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const said = mendable.some((kind) => error instanceof kind)
+  return said ? error.message : (error.stack ?? error.message)
 }
 
 function usage(): string {

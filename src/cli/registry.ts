@@ -2,8 +2,10 @@ import type { JsonWebKey } from 'node:crypto'
 import { approveRecipient, suspendRecipient } from '../broker/approve_recipient.ts'
 import { registrationProblems } from '../authorization/registration.ts'
 import { isClass } from '../consent/class.ts'
+import { isLei } from '../consent/lei.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { disableClient, insertClient, type Client } from '../storage/clients.ts'
+import { errorCode } from '../storage/error_code.ts'
 import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
 
@@ -57,15 +59,27 @@ function addRecipient(options: Arguments): Promise<number> {
 async function add(client: Client): Promise<number> {
   const problems = registrationProblems(client)
   if (problems.length > 0) throw new UsageError(problems.join('\n'))
-  await withBroker((broker) => insertClient(broker.db, client))
+  await withBroker(async ({ db, bankPort }) => {
+    if (client.kind !== 'recipient' && !bankPort.banks.has(client.bank))
+      throw new UsageError(`no bank ${client.bank} is in the directory`)
+    await insertClient(db, client).catch((error: unknown) => {
+      const why = refusedByDatabase[errorCode(error) ?? '']
+      throw why === undefined ? error : new UsageError(why)
+    })
+  })
   process.stdout.write(`${client.id} is registered\n`)
   return 0
 }
 
+/** What the tables' constraints say of a client, by SQLSTATE. */
+const refusedByDatabase: Readonly<Record<string, string>> = {
+  '23505': 'the id or a page is taken',
+  '23514': 'the id or a page has a form that none can have',
+}
+
 function registration(options: Arguments) {
   const lei = options.one('lei')
-  if (!/^[A-Z0-9]{18}[0-9]{2}$/.test(lei))
-    throw new UsageError(`--lei ${lei} is not an LEI (ISO 17442)`)
+  if (!isLei(lei)) throw new UsageError(`--lei ${lei} is not an LEI (ISO 17442)`)
   const website = options.one('website')
   if (!URL.canParse(website)) throw new UsageError(`--website ${website} is not a URL`)
   return {
@@ -106,7 +120,7 @@ async function approve(options: Arguments): Promise<number> {
   const bank = options.one('bank')
   const jws = readArgumentFile(options.one('jws'))
   const approval = await withBroker((broker) => approveRecipient(broker, { bank, jws }))
-  process.stdout.write(`${bank} admits ${approval.recipient} as ${approval.class}\n`)
+  process.stdout.write(`${bank} approves ${approval.recipient} as ${approval.class}\n`)
   return 0
 }
 
@@ -119,7 +133,7 @@ async function suspend(options: Arguments): Promise<number> {
   return 0
 }
 
-/** Nothing more is given to a disabled recipient: it is suspended wherever a bank admits it, one entry a bank. */
+/** Nothing more is given to a disabled recipient: it is suspended wherever a bank approves it, one entry a bank. */
 async function disable(options: Arguments): Promise<number> {
   const id = options.one('id')
   const disabled = await withBroker(async (broker) => {

@@ -3,13 +3,13 @@ import { parseArgs } from 'node:util'
 import type { JWK } from 'jose'
 import { MerkleError } from '../merkle/errors.ts'
 import { parsePolicy, type Policy } from '../merkle/policy.ts'
-import { verifyJws } from '../storage/jws.ts'
-import { nodeHasher, verifyEd25519 } from '../storage/node_crypto.ts'
+import { nodeHasher } from '../storage/node_crypto.ts'
 import { reportText } from '../verifier/report_text.ts'
 import { openSource } from '../verifier/source.ts'
 import { verifyLedger } from '../verifier/verify.ts'
 import { UsageError } from './arguments.ts'
 import { readAsAuditor, type Get } from './auditor.ts'
+import { verifierCrypto as crypto } from './verifier_crypto.ts'
 
 /** What `countersign verify` takes. */
 export const verifyUsage =
@@ -17,24 +17,13 @@ export const verifyUsage =
 
 /**
  * Verifies a ledger and writes the report to `out`, as text or as one line of JSON. Resolves to the exit code: 0 when nothing
- * was found wrong, 1 when something was, 2 when the command was called wrongly.
+ * was found wrong, 1 when something was. Throws `UsageError`.
  */
 export async function verifyCommand(argv: string[], out: NodeJS.WritableStream): Promise<number> {
-  try {
-    const { place, getEntries, policy, earlier, json } = await readArguments(argv)
-    const crypto = { hasher: nodeHasher, verifyEd25519, verifyJws }
-    const report = await verifyLedger(openSource(place, { getEntries }), {
-      policy,
-      earlier,
-      crypto,
-    })
-    out.write(json ? `${JSON.stringify(report)}\n` : reportText(report))
-    return report.verified ? 0 : 1
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error
-    out.write(`${error.message}\nusage: countersign verify ${verifyUsage}\n`)
-    return 2
-  }
+  const { place, getEntries, policy, earlier, json } = await readArguments(argv)
+  const report = await verifyLedger(openSource(place, { getEntries }), { policy, earlier, crypto })
+  out.write(json ? `${JSON.stringify(report)}\n` : reportText(report))
+  return report.verified ? 0 : 1
 }
 
 async function readArguments(argv: string[]) {
@@ -66,7 +55,7 @@ function parse(args: string[]) {
       },
     })
   } catch (error) {
-    throw new UsageError(String(error))
+    throw new UsageError(error instanceof Error ? error.message : String(error))
   }
 }
 

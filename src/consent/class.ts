@@ -1,12 +1,13 @@
 /**
  * Who may see data. A recipient is registered with one class; a release is counted under the class of whoever sees it.
- * Two classes can ever receive; the other two are known so that their attempts are named, refused and recorded.
+ * Two classes can ever receive; the other two are known so that their attempts are named, refused and recorded. No recipient
+ * is of class `data_subject`: it is the customer, who sees figures on our own page.
  */
 export const classes = {
-  data_subject: { mayReceive: true },
-  messaging_platform: { mayReceive: true },
-  advertising: { mayReceive: false },
-  third_party: { mayReceive: false },
+  data_subject: { mayReceive: true, ofRecipients: false },
+  messaging_platform: { mayReceive: true, ofRecipients: true },
+  advertising: { mayReceive: false, ofRecipients: true },
+  third_party: { mayReceive: false, ofRecipients: true },
 } as const
 
 export type Class = keyof typeof classes
@@ -16,3 +17,7 @@ export const classNames = Object.keys(classes) as readonly Class[]
 export function isClass(value: unknown): value is Class {
   return typeof value === 'string' && Object.hasOwn(classes, value)
 }
+
+/** Whether a bank may approve a recipient of this class. */
+export const mayBeApproved = (name: Class): boolean =>
+  classes[name].mayReceive && classes[name].ofRecipients

@@ -1,4 +1,4 @@
-import { classes, type Class } from './class.ts'
+import { classes, mayBeApproved, type Class } from './class.ts'
 import { clusterNames, type Cluster } from './cluster.ts'
 import { judgePurpose } from './purpose.ts'
 import type { RefusalReason } from './refusal.ts'
@@ -53,7 +53,7 @@ const every = <T>(wanted: readonly T[], allowed: readonly T[]) =>
 /** Why a recipient may not be asked or given anything at all under this approval, or undefined. */
 export function standing(approval: Approval | undefined): RefusalReason | undefined {
   if (approval === undefined) return 'recipient_not_approved'
-  if (!classes[approval.class].mayReceive) return 'class_denied'
+  if (!mayBeApproved(approval.class)) return 'class_denied'
   return approval.suspended ? 'recipient_suspended' : undefined
 }
 

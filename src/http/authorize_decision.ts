@@ -85,7 +85,14 @@ export async function approve(
   const { bank, consentId, profile } = pushed
   try {
     const granted = await grantConsent(broker, {
-      ...{ bank, consentId, profile, login, termsSalt, termsCommitment, accounts, disclosure },
+      bank,
+      consentId,
+      profile,
+      login,
+      termsSalt,
+      termsCommitment,
+      accounts,
+      disclosure,
     })
     const code = await issueCode(broker, pushed, granted.consentId)
     if (delivery === 'link_out') {

@@ -7,8 +7,9 @@ import { limits, type RequestedTerms } from '../consent/terms.ts'
 import { canonical } from '../ledger/canonical.ts'
 import { findClient } from '../storage/clients.ts'
 import { findConsent } from '../storage/consents.ts'
-import { hashOf, random256 } from '../storage/ids.ts'
+import { random256 } from '../storage/ids.ts'
 import { findPushedRequest, type PushedRequest } from '../storage/pushed_requests.ts'
+import { sha256Text } from '../storage/sha256.ts'
 import { accountName } from '../web/account_name.ts'
 import { disclosurePage } from '../web/disclosure.tsx'
 import { interstitialPage } from '../web/interstitial.tsx'
@@ -186,14 +187,16 @@ async function disclosureOf(broker: Broker, { request, accounts }: Approving) {
     connectionsUrl: new URL('/connections', broker.issuer).href,
     at: broker.now(),
   })
-  const sha256 = hashOf(text).toString('base64url')
+  const sha256 = sha256Text(text)
   return {
     delivery: requested.delivery,
     disclosure: { version, language, text },
     sha256,
     page: (shown: { csrf: string; ticked?: readonly number[]; problem?: string }) =>
       disclosurePage({
-        ...{ parts, sha256, profile: pushed.profile.display_name },
+        parts,
+        sha256,
+        profile: pushed.profile.display_name,
         accounts: accounts.map(({ display }) => display),
         ticked: (index) => shown.ticked?.includes(index) ?? true,
         problem: shown.problem,

@@ -99,7 +99,7 @@ function goOn(
       return returns.authorize(broker, returned, { ...stage, purpose })
     case 'connections':
       return returns.connections(broker, returned, { ...stage, purpose })
-    case 'delivery':
-      return returns.delivery(broker, returned, { ...stage, purpose })
+    case 'pointer':
+      return returns.pointer(broker, returned, { ...stage, purpose })
   }
 }

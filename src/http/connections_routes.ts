@@ -1,7 +1,7 @@
 import { Router, type Request } from 'express'
 import type { Broker } from '../broker/broker.ts'
 import { narrowConsent } from '../broker/grant_consent.ts'
-import { answer_ms_max } from '../broker/release.ts'
+import { lastArrival } from '../broker/last_arrival.ts'
 import { revokeConsent } from '../broker/revoke_consent.ts'
 import { findConnections, type Connection } from '../storage/connections.ts'
 import { loginIndexOf } from '../storage/links.ts'
@@ -133,7 +133,8 @@ async function revokeAll(
   const ended = await Promise.all(
     connections.map(async ({ consent, recipient }) => {
       const { at } = await revokeConsent(broker, {
-        ...{ bank, consentId: consent.id },
+        bank,
+        consentId: consent.id,
         by: 'customer',
         reason: 'USER_ACTION',
       })
@@ -158,7 +159,3 @@ async function narrow(
     back: '/connections',
   })
 }
-
-/** The instant after which nothing that was recorded before `at` can still arrive. */
-export const lastArrival = (at: string): string =>
-  new Date(Date.parse(at) + answer_ms_max).toISOString()

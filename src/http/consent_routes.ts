@@ -6,7 +6,7 @@ import { Refusal } from '../consent/refusal.ts'
 import type { RevocationReason } from '../ledger/entry.ts'
 import { findClient } from '../storage/clients.ts'
 import { findConsent } from '../storage/consents.ts'
-import { bankOf } from '../storage/ids.ts'
+import { bankIdOf } from '../storage/ids.ts'
 import type { Caller } from './authenticate.ts'
 import { jsonBody } from './contract.ts'
 import { consentGrant, revocationsOf, type GrantedRecord, type PartyType } from './fdx_consent.ts'
@@ -42,10 +42,10 @@ export function consentRoutes(api: Api): Router {
   const listed = contract.reader<Named>('listRevocations')
   const ended = contract.reader<Named & { body: Revocation }>('revokeConsent')
   const router = exactRouter()
+  router.use('/fdx/v6/consents', interaction)
 
   router
     .route('/fdx/v6/consents/:consentId')
-    .all(interaction)
     .get(async (req, res) => {
       const caller = await callerOf(api, req)
       const found = await findOwn(api, caller, shown(req).path.consentId)
@@ -58,7 +58,6 @@ export function consentRoutes(api: Api): Router {
 
   router
     .route('/fdx/v6/consents/:consentId/revocation')
-    .all(interaction)
     .get(async (req, res) => {
       const caller = await callerOf(api, req)
       const found = await findOwn(api, caller, listed(req).path.consentId)
@@ -81,11 +80,15 @@ export function consentRoutes(api: Api): Router {
   return router
 }
 
+/** The scope that this caller would need: banks and their auditors have tokens bound to the bank, and to no consent. */
+const scopeFor = ({ bank, consentId }: Caller, ofRecipient: string) =>
+  bank !== undefined && consentId === undefined ? bank_scope : ofRecipient
+
 const isBank = ({ scopes }: Caller) => scopes.includes(bank_scope)
 
 /** The bank of a consent that this caller may name. Throws `Refusal`. */
 function bankFor({ broker }: Api, caller: Caller, consentId: string): string {
-  const bank = bankOf(consentId)
+  const bank = bankIdOf(consentId)
   if (bank === undefined || !broker.bankPort.banks.has(bank)) throw new Refusal('consent_unknown')
   if (isBank(caller) && caller.bank !== bank) throw new Refusal('consent_unknown')
   return bank
@@ -97,7 +100,7 @@ function bankFor({ broker }: Api, caller: Caller, consentId: string): string {
  */
 async function findOwn(api: Api, caller: Caller, consentId: string): Promise<GrantedRecord> {
   if (!isBank(caller) && caller.consentId !== consentId)
-    requireScope(caller, 'grant_management_query')
+    requireScope(caller, scopeFor(caller, 'grant_management_query'))
   await refuseRevoked(api, caller)
   const found = await findConsent(api.broker.db, bankFor(api, caller, consentId), consentId)
   if (found === undefined || !('terms' in found.consent)) throw new Refusal('consent_unknown')
@@ -116,6 +119,6 @@ function revokerOf(
 ): { by: Actor; client?: string } {
   if (isBank(caller))
     return { by: initiator === 'INDIVIDUAL' && reason === 'USER_ACTION' ? 'customer' : 'bank' }
-  requireScope(caller, 'grant_management_revoke')
+  requireScope(caller, scopeFor(caller, 'grant_management_revoke'))
   return { by: 'recipient', client: caller.clientId }
 }

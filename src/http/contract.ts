@@ -185,7 +185,13 @@ function read<T>(
   }
   const input: unknown = by.hasBody ? { ...taken, body: bodyOf(req) } : taken
   if (by.validate(input)) return input
-  throw new ContractError((by.validate.errors ?? []).slice(0, errors_named_max).map(describe))
+  throw new ContractError(faults(by.validate.errors ?? []))
+}
+
+/** One fault of each part of the request: several rules may say the same of it. */
+function faults(errors: readonly ErrorObject[]): InputError[] {
+  const byPlace = new Map(errors.map(describe).map((fault) => [`${fault.in} ${fault.name}`, fault]))
+  return [...byPlace.values()].slice(0, errors_named_max)
 }
 
 /** A wildcard's segments as one path; digits as the integer they write. */
@@ -209,6 +215,7 @@ function bodyOf(req: Request): unknown {
 export const jsonBody: RequestHandler = express.json({
   limit: body_bytes_max,
   inflate: false,
+  strict: false,
   type: json,
 })
 

@@ -1,4 +1,5 @@
 import type { Actor, Consent } from '../consent/consent.ts'
+import { durationOf, resourcesOf } from '../consent/fdx.ts'
 import type { Bank } from '../broker/bank_port.ts'
 import type { Client } from '../storage/clients.ts'
 import type { ConsentRecord } from '../storage/ledger_state.ts'
@@ -34,14 +35,9 @@ export function consentGrant(
     createdTime: consent.granted,
     expirationTime: terms.expires,
     updatedTime: 'ended' in consent ? consent.ended.at : consent.granted,
-    durationType: terms.one_time ? 'ONE_TIME' : 'TIME_BOUND',
-    ...(terms.one_time ? {} : { durationPeriod: requested.duration_days }),
+    ...durationOf({ one_time: terms.one_time, duration_days: requested.duration_days }),
     lookbackPeriod: terms.lookback_days,
-    resources: terms.accounts.map((resourceId) => ({
-      resourceType: 'ACCOUNT',
-      resourceId,
-      dataClusters: terms.clusters,
-    })),
+    resources: resourcesOf(terms),
   }
 }
 

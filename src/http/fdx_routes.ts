@@ -1,11 +1,6 @@
 import type { Router } from 'express'
-import {
-  BadPageKey,
-  page_transactions,
-  readAccount,
-  readAccounts,
-  readTransactions,
-} from '../broker/read_accounts.ts'
+import { BadPageKey } from '../broker/page_key.ts'
+import { readAccount, readAccounts, readTransactions } from '../broker/read_accounts.ts'
 import { ContractError } from './contract.ts'
 import { askingOf, callerOf, exactRouter, interaction, notAllowed, type Api } from './resource.ts'
 import { sendReleased } from './send_released.ts'
@@ -24,10 +19,10 @@ export function fdxRoutes(api: Api): Router {
     query: TimeRange & { pageKey?: string; limit?: number }
   }>('listTransactions')
   const router = exactRouter()
+  router.use('/fdx/v6/accounts', interaction)
 
   router
     .route('/fdx/v6/accounts')
-    .all(interaction)
     .head(notAllowed('GET'))
     .get(async (req, res) => {
       const asking = askingOf(await callerOf(api, req), res)
@@ -38,7 +33,6 @@ export function fdxRoutes(api: Api): Router {
 
   router
     .route('/fdx/v6/accounts/:accountId')
-    .all(interaction)
     .head(notAllowed('GET'))
     .get(async (req, res) => {
       const asking = askingOf(await callerOf(api, req), res)
@@ -54,20 +48,19 @@ export function fdxRoutes(api: Api): Router {
 
   router
     .route('/fdx/v6/accounts/:accountId/transactions')
-    .all(interaction)
     .head(notAllowed('GET'))
     .get(async (req, res) => {
       const asking = askingOf(await callerOf(api, req), res)
       const { path, query } = transactions(req)
-      const { pageKey, limit = page_transactions.default } = query
+      const { pageKey, limit } = query
       const released = await readTransactions(
         broker,
         { ...asking, delivery: 'in_thread' },
         {
           handle: path.accountId,
-          ...timeRange(query),
+          ...timeRange(query, broker.now()),
           ...(pageKey === undefined ? {} : { pageKey }),
-          limit,
+          ...(limit === undefined ? {} : { limit }),
         },
       ).catch(refusePageKey)
       sendReleased(res, released)

@@ -21,7 +21,7 @@ export function healthRoutes(broker: Broker, metrics: Metrics): Router {
   router
     .route('/metrics')
     .get((req, res) => {
-      if (!isFromHere(req)) throw noSuchResource()
+      if (!isFromThisMachine(req)) throw noSuchResource()
       res
         .set('Cache-Control', 'no-store')
         .type('text/plain; version=0.0.4; charset=utf-8')
@@ -43,7 +43,7 @@ async function healthOf(broker: Broker) {
 }
 
 /** Whether a request comes from this machine and was not passed on by a proxy that runs on it. */
-function isFromHere({ socket, headers }: Request): boolean {
+function isFromThisMachine({ socket, headers }: Request): boolean {
   const forwarded = ['forwarded', 'via', 'x-forwarded-for', 'x-real-ip']
   return (
     ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(socket.remoteAddress ?? '') &&

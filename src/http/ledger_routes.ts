@@ -1,6 +1,5 @@
 import type { Request, RequestHandler, Router } from 'express'
-import { OAuthError } from '../authorization/oauth_error.ts'
-import { requireScope } from '../authorization/resource_error.ts'
+import { insufficientScope, requireScope } from '../authorization/resource_error.ts'
 import { ledgerOrigin, type Broker } from '../broker/broker.ts'
 import { proveEntry } from '../broker/prove_entry.ts'
 import { summariseLedger } from '../broker/summarise_ledger.ts'
@@ -105,7 +104,7 @@ function readEntries(api: Api): Find {
     requireScope(caller, 'ledger:read')
     const { bank } = bundle(req).path
     if (caller.bank !== bank)
-      throw new OAuthError('insufficient_scope', 'the access token is for another ledger')
+      throw insufficientScope('the access token is for another ledger', 'ledger:read')
     const { index, width } = await signedTile(broker, bank, req)
     const from = index * tileWidth
     return encodeBundle(await readLeaves(broker.db, bank, { from, to: from + width }))

@@ -12,6 +12,7 @@ import { queryGrant, revokeGrant } from '../authorization/grants.ts'
 import { metadata, paths } from '../authorization/metadata.ts'
 import { OAuthError } from '../authorization/oauth_error.ts'
 import { pushRequest } from '../authorization/par.ts'
+import { resourceError } from '../authorization/resource_error.ts'
 import { issueToken } from '../authorization/token.ts'
 import type { Broker } from '../broker/broker.ts'
 import { authenticateResource, urlOf } from './authenticate.ts'
@@ -62,7 +63,8 @@ export function oauthRoutes(broker: Broker, authorization: Authorization): Route
     .all(noStore)
     .get(async (req, res) => {
       const caller = await callerOf(req, res)
-      res.json(await queryGrant(broker, authorization, { caller, id: req.params.id }))
+      const asked = { caller, id: req.params.id }
+      res.json(await queryGrant(broker, authorization, asked).catch(challenge))
     })
     .delete(async (req, res) => {
       const caller = await callerOf(req, res)
@@ -78,6 +80,11 @@ function formOf(req: Request): EndpointRequest['form'] {
   const body: unknown = req.body
   if (typeof body === 'string') return parseForm(body)
   throw new OAuthError('invalid_request', `the body is ${form_type}`)
+}
+
+/** A token that was revoked does not authenticate any more, and is told so like any other that does not. */
+function challenge(error: unknown): never {
+  throw error instanceof OAuthError && error.code === 'invalid_token' ? resourceError(error) : error
 }
 
 const noStore: RequestHandler = (_req, res, next) => {

@@ -8,7 +8,7 @@ import { PageRefused } from './page_errors.ts'
 const form_bytes_max = 16 * 1024
 
 /**
- * What every page is sent with: nothing but our own stylesheet and mark may load, nobody may frame it, no cache keeps it, no
+ * What every page is sent with: nothing but our own stylesheet and logo may load, nobody may frame it, no cache keeps it, no
  * crawler lists it. `referrer`: what an address tells the place a link leads to.
  */
 export function pageHeaders(
@@ -67,7 +67,7 @@ export function formSteps(broker: Broker): RequestHandler[] {
   return [
     express.text({ type: 'application/x-www-form-urlencoded', limit: form_bytes_max }),
     (req, _res, next) => {
-      if (!isFromHere(broker, req) || !isOwnToken(broker, req, formOf(req).get('csrf') ?? ''))
+      if (!isFromOurPage(broker, req) || !isOwnToken(broker, req, formOf(req).get('csrf') ?? ''))
         throw new PageRefused(403, {
           title: 'This page is out of date',
           what: 'It was opened in another browser, or you have begun something else since, or too much time has passed.',
@@ -93,7 +93,7 @@ export function only(fields: URLSearchParams, name: string): string | undefined 
  * A second lock beside the token. Browsers name the origin that a form was sent from, or say that it is ours; `null` comes from
  * our own pages that send no referrer, and then `Sec-Fetch-Site` must vouch.
  */
-function isFromHere({ issuer }: Broker, req: Request): boolean {
+function isFromOurPage({ issuer }: Broker, req: Request): boolean {
   const site = req.get('sec-fetch-site')
   if (site !== undefined && site !== 'same-origin') return false
   const origin = req.get('origin')

@@ -1,26 +1,26 @@
 import { Router } from 'express'
 import helmet from 'helmet'
 import type { Broker } from '../broker/broker.ts'
-import { markSvg } from '../web/layout.tsx'
+import { logoSvg } from '../web/layout.tsx'
 import { style } from '../web/style.ts'
 import { authorizeRoutes, returnToDisclosure } from './authorize_routes.ts'
 import { bankCallback } from './bank_login.ts'
 import { connectionsRoutes, returnToConnections } from './connections_routes.ts'
-import { deliveryRoutes, returnToDelivery } from './delivery_routes.ts'
 import { pageHeaders } from './page.ts'
 import { pageErrors } from './page_errors.ts'
+import { pointerRoutes, returnToPointer } from './pointer_routes.ts'
 
 /** Every page, what pages load, and the one address that banks send browsers back to. */
 export function pageRoutes(broker: Broker): Router {
   const router = Router()
-  router.use(authorizeRoutes(broker), connectionsRoutes(broker), deliveryRoutes(broker))
+  router.use(authorizeRoutes(broker), connectionsRoutes(broker), pointerRoutes(broker))
   router.get(
     '/banks/:bank/callback',
     ...pageHeaders(broker, { referrer: 'same-origin' }),
     bankCallback(broker, {
       authorize: returnToDisclosure,
       connections: returnToConnections,
-      delivery: returnToDelivery,
+      pointer: returnToPointer,
     }),
   )
   router.get('/web/:file', helmet(), (req, res, next) => {
@@ -34,5 +34,5 @@ export function pageRoutes(broker: Broker): Router {
 
 const files = new Map([
   ['style.css', { type: 'css', body: style }],
-  ['mark.svg', { type: 'svg', body: markSvg() }],
+  ['logo.svg', { type: 'svg', body: logoSvg() }],
 ])

@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler } from 'express'
 import { OAuthError } from '../authorization/oauth_error.ts'
+import { resourceError } from '../authorization/resource_error.ts'
 import { DoorBusy, DoorUnavailable, ReleasesStopped } from '../broker/append.ts'
 import { BankRefused, BankUnavailable } from '../broker/bank_port.ts'
 import { AnswerTooLate } from '../broker/release.ts'
@@ -80,10 +81,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof Refusal)
     return {
       ...problem(refusals[error.reason], error.reason, error.message),
-      headers:
-        error.reason === 'token_revoked'
-          ? { 'WWW-Authenticate': 'DPoP error="invalid_token"' }
-          : {},
+      headers: error.reason === 'token_revoked' ? tokenRevoked(error.message).headers : {},
     }
   if (error instanceof DoorBusy) return retry(1, 'busy', 'the ledger is busy')
   if (error instanceof ReleasesStopped)
@@ -114,6 +112,9 @@ function unreadable(error: unknown): Problem | undefined {
     ? problem(400, 'malformed', 'the request cannot be read')
     : undefined
 }
+
+/** To OAuth, a token that was revoked is none (RFC 6750 §3.1). */
+const tokenRevoked = (detail: string) => resourceError(new OAuthError('invalid_token', detail))
 
 const problem = (status: number, code: string, detail: string): Problem => ({
   status,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Router, type Request, type RequestHandler, type Response } from 'express'
 import type { Authorization } from '../authorization/authorization.ts'
-import { OAuthError } from '../authorization/oauth_error.ts'
+import { insufficientScope } from '../authorization/resource_error.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Asking } from '../broker/release.ts'
 import { Refusal } from '../consent/refusal.ts'
@@ -47,9 +47,7 @@ export function askingOf(
   res: Response,
 ): Omit<Asking, 'delivery'> {
   if (bank === undefined || consentId === undefined)
-    throw new OAuthError('insufficient_scope', 'the access token opens no consent', {
-      headers: { 'WWW-Authenticate': 'DPoP error="insufficient_scope"' },
-    })
+    throw insufficientScope('the access token opens no consent')
   const sent = String(res.getHeader(interaction_header))
   return { bank, consentId, client: clientId, jti, interaction: sent.toLowerCase() }
 }

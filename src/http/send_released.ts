@@ -7,8 +7,7 @@ import { AnswerTooLate, type Released } from '../broker/release.ts'
  * `AnswerTooLate` when that has passed already.
  */
 export function sendReleased(res: Response, { body, n, hash, deadline }: Released): void {
-  const left_ms = deadline - performance.now()
-  if (left_ms <= 0) throw new AnswerTooLate('the answer was not ready within 2 s of its entry')
+  dropAfter(res, deadline)
   res.writeHead(200, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(body),
@@ -16,11 +15,15 @@ export function sendReleased(res: Response, { body, n, hash, deadline }: Release
     'countersign-entry': `${n} ${Buffer.from(hash).toString('base64')}`,
   })
   res.end(body)
-  dropAfter(res, left_ms)
 }
 
-/** Cuts the connection off if it has not taken the answer by then. */
-export function dropAfter(res: Response, ms: number): void {
-  const drop = setTimeout(() => res.destroy(), ms)
+/**
+ * Called before an answer is sent: cuts the connection off if it has not taken the answer by the deadline, a time of
+ * `performance.now()`. Throws `AnswerTooLate` when that has passed already.
+ */
+export function dropAfter(res: Response, deadline: number): void {
+  const left_ms = deadline - performance.now()
+  if (left_ms <= 0) throw new AnswerTooLate('the answer was not ready within 2 s of its entry')
+  const drop = setTimeout(() => res.destroy(), left_ms)
   res.once('close', () => clearTimeout(drop))
 }

@@ -6,9 +6,9 @@ import type { PushedRequest } from '../storage/pushed_requests.ts'
  *
  *     interstitial → bank → disclosure → deciding → answered        granting
  *     bank → connections                                            looking at connections and ending them
- *     bank → delivery                                               seeing what a pointer leads to
+ *     bank → pointer                                                seeing what a pointer leads to
  *
- * A session at `connections`, `delivery` or `disclosure` has proven a bank login; each is reached by a fresh cookie only.
+ * A session at `connections`, `pointer` or `disclosure` has proven a bank login; each is reached by a fresh cookie only.
  */
 export type Stage =
   | { readonly at: 'interstitial'; readonly request: Arrived }
@@ -17,7 +17,7 @@ export type Stage =
   | { readonly at: 'deciding' }
   | { readonly at: 'answered'; readonly location: string; readonly until: number }
   | { readonly at: 'connections'; readonly bank: string; readonly login: string }
-  | { readonly at: 'delivery'; readonly bank: string; readonly login: string }
+  | { readonly at: 'pointer'; readonly bank: string; readonly login: string }
 
 /** A valid pushed request, and the recipient's legal name. */
 export interface Arrived {
@@ -36,7 +36,7 @@ export interface AtBank {
   readonly purpose:
     | { readonly for: 'authorize'; readonly request: Arrived; readonly termsSalt: string }
     | { readonly for: 'connections' }
-    | { readonly for: 'delivery'; readonly pointer: string }
+    | { readonly for: 'pointer'; readonly pointer: string }
 }
 
 /** Logged in, and reading what would be shared. What the bank told of the accounts is nowhere but here. */
@@ -54,6 +54,20 @@ export type Purpose = AtBank['purpose']
 /** What was sealed in a session came from here, so its discriminant vouches for the rest. */
 export function isStage(value: unknown): value is Stage {
   return (
-    typeof value === 'object' && value !== null && 'at' in value && typeof value.at === 'string'
+    typeof value === 'object' &&
+    value !== null &&
+    'at' in value &&
+    typeof value.at === 'string' &&
+    Object.hasOwn(stages, value.at)
   )
+}
+
+const stages: Readonly<Record<Stage['at'], true>> = {
+  interstitial: true,
+  bank: true,
+  disclosure: true,
+  deciding: true,
+  answered: true,
+  connections: true,
+  pointer: true,
 }

@@ -10,12 +10,17 @@ export interface TimeRange {
 
 const day_ms = 86_400_000
 
-/** The range [startTime, endTime) as RFC 3339 UTC with milliseconds. Throws `ContractError` for a range that is none. */
-export function timeRange(range: TimeRange): { startTime?: string; endTime?: string } {
+/**
+ * The range [startTime, endTime) as RFC 3339 UTC with milliseconds. Throws `ContractError` for a range that is none, or begins
+ * after `now`, milliseconds since the epoch.
+ */
+export function timeRange(range: TimeRange, now: number): { startTime?: string; endTime?: string } {
   const startTime = instant(range, 'startTime', 'startDate', 0)
   const endTime = instant(range, 'endTime', 'endDate', day_ms)
   if (startTime !== undefined && endTime !== undefined && startTime >= endTime)
     throw wrong(range.endTime === undefined ? 'endDate' : 'endTime', 'is not after the start')
+  if (startTime !== undefined && Date.parse(startTime) > now)
+    throw wrong(range.startTime === undefined ? 'startDate' : 'startTime', 'lies in the future')
   return {
     ...(startTime === undefined ? {} : { startTime }),
     ...(endTime === undefined ? {} : { endTime }),

@@ -1,4 +1,4 @@
-import { classes } from '../consent/class.ts'
+import { mayBeApproved } from '../consent/class.ts'
 import {
   broadens,
   expire,
@@ -11,7 +11,7 @@ import {
 } from '../consent/consent.ts'
 import type { RefusalReason } from '../consent/refusal.ts'
 import type { Terms } from '../consent/terms.ts'
-import { openApproval, signedPart, type VerifyJws } from './approval.ts'
+import { openApproval, outOfOrder, type VerifyJws } from './approval.ts'
 import { CanonicalError } from './canonical.ts'
 import type { Bodies, Entry } from './entry.ts'
 import type { Replay } from './replay.ts'
@@ -53,18 +53,14 @@ export function apply(state: Replay, entry: Entry, opening: Opening): void {
   }
 }
 
-function approve(state: Replay, { n, body }: Of<'recipient.approve'>, opening: Opening): void {
-  const { recipient, class: named, purposes, clusters, keys, jws } = body
+function approve(state: Replay, { n, at, body }: Of<'recipient.approve'>, opening: Opening): void {
+  const { recipient, class: named, purposes, clusters, keys, jws, iat } = body
   if (JSON.stringify(saysOf(openJws(n, jws, opening))) !== JSON.stringify(saysOf(body)))
     throw new Violation(n, 'approval', 'the entry says other than the bank signed')
-  if (!classes[named].mayReceive)
-    throw new Violation(n, 'approval', `class ${named} can never receive`)
-  const signed = signedPart(jws)
-  const before = state.approvals.get(recipient)
-  if (before !== undefined && before.signed !== signed) state.spent.add(before.signed)
-  if (state.spent.has(signed))
-    throw new Violation(n, 'approval', 'the bank has replaced or suspended it since it signed')
-  const approval = { recipient, class: named, purposes, clusters, keys, suspended: false, signed }
+  if (!mayBeApproved(named)) throw new Violation(n, 'approval', `class ${named} can never receive`)
+  const refused = outOfOrder(state.approvals.get(recipient), { iat, at })
+  if (refused !== undefined) throw new Violation(n, 'approval', refused)
+  const approval = { recipient, class: named, purposes, clusters, keys, suspended: false, iat }
   const kept = structuredClone(approval)
   state.approvals.set(kept.recipient, kept)
 }
@@ -85,14 +81,14 @@ const saysOf = (body: Bodies['recipient.approve']) => [
   body.purposes,
   body.clusters,
   body.keys,
+  body.iat,
 ]
 
-function suspend(state: Replay, { n, body }: Of<'recipient.suspend'>): void {
+function suspend(state: Replay, { n, at, body }: Of<'recipient.suspend'>): void {
   const approval = state.approvals.get(body.recipient)
   if (standing(approval) !== undefined || approval === undefined)
     throw new Violation(n, 'approval', 'the recipient has no standing approval')
-  state.approvals.set(body.recipient, { ...approval, suspended: true })
-  state.spent.add(approval.signed)
+  state.approvals.set(body.recipient, { ...approval, suspended: true, suspendedAt: at })
 }
 
 type MoveEntry = Extract<Entry, { kind: `consent.${string}` }>

@@ -16,14 +16,13 @@ const algorithms: readonly string[] = ['ES256', 'PS256', 'EdDSA']
 /** The `typ` of a bank's signed approval of a recipient. */
 export const approval_typ = 'countersign-approval+jwt'
 
-/** What the bank's signature covers. Two signatures of one approval differ in the rest. */
-export function signedPart(jws: string): string {
+function signedPart(jws: string): string {
   return jws.slice(0, jws.lastIndexOf('.'))
 }
 
 /**
  * Opens a bank's signed approval: a compact JWS, `typ` as above, whose payload names this bank as `iss`, the ledger's origin
- * as `aud`, and the recipient, class, purposes, clusters and encryption keys it admits. Throws `CanonicalError`.
+ * as `aud`, when it was signed as `iat`, and the recipient, class, purposes, clusters and encryption keys it admits. Throws `CanonicalError`.
  */
 export function openApproval(
   jws: string,
@@ -58,14 +57,16 @@ export function openApproval(
 function approved(
   claims: Readonly<Record<string, unknown>>,
 ): Omit<Bodies['recipient.approve'], 'jws'> {
-  const { recipient, class: named, clusters, purposes, keys } = claims
+  const { recipient, class: named, clusters, purposes, keys, iat } = claims
   if (typeof recipient !== 'string' || !isClass(named))
     throw new CanonicalError('the approval names no recipient or class')
   if (!isStrings(clusters) || !clusters.every(isCluster))
     throw new CanonicalError('the approval names an unknown cluster')
   if (!isStrings(purposes) || !isStrings(keys))
     throw new CanonicalError('the approval lacks purposes or keys')
-  return { recipient, class: named, clusters, purposes, keys }
+  if (typeof iat !== 'number' || !Number.isSafeInteger(iat) || iat < 0)
+    throw new CanonicalError('the approval lacks the time it was signed at, iat')
+  return { recipient, class: named, clusters, purposes, keys, iat }
 }
 
 const isStrings = (value: unknown): value is readonly string[] =>
@@ -89,4 +90,26 @@ function bytesOf(part: string): Uint8Array {
     throw new CanonicalError('not base64url')
   const binary = atob(part.replaceAll('-', '+').replaceAll('_', '/'))
   return Uint8Array.from(binary, (char) => char.charCodeAt(0))
+}
+
+/** What is known of the approval that stands, or stood before it was suspended. */
+export interface Dated {
+  readonly iat: number
+  readonly suspendedAt?: string
+}
+
+/**
+ * Why an approval signed at `iat` (seconds since the epoch) does not follow the one before it, or undefined. Papers follow each
+ * other as the bank signed them, and a suspension is lifted only by one signed after it: so none comes back, entered or kept.
+ */
+export function outOfOrder(
+  before: Dated | undefined,
+  { iat, at }: { iat: number; at: string },
+): string | undefined {
+  if (iat * 1000 > Date.parse(at) + 60_000) return 'it was signed at a time to come'
+  if (before === undefined) return undefined
+  if (iat <= before.iat) return 'it was signed no later than the approval before it'
+  if (before.suspendedAt !== undefined && iat * 1000 <= Date.parse(before.suspendedAt))
+    return 'the bank has suspended the recipient since it signed'
+  return undefined
 }

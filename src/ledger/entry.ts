@@ -48,6 +48,8 @@ export interface Bodies {
   'recipient.approve': {
     class: Class
     clusters: readonly Cluster[]
+    /** When the bank signed, seconds since the epoch. */
+    iat: number
     jws: string
     keys: readonly string[]
     purposes: readonly string[]
@@ -76,6 +78,8 @@ export interface Bodies {
     count: number
     prev?: number
     reason: string
+    /** 128 random bits: without them a refusal could be guessed from its public leaf hash. */
+    salt: string
   }
   epoch: { size: number }
 }
@@ -169,6 +173,7 @@ const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
   'recipient.approve': object<Bodies['recipient.approve']>({
     class: someClass,
     clusters: someClusters,
+    iat: index,
     jws: string(approval_jws_chars_max),
     keys: list(sha256, { min: 0, max: 8 }),
     purposes: list(iri, { min: 1, max: 16 }),
@@ -218,6 +223,7 @@ const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
     count: integer(1),
     prev: optional(index),
     reason: word,
+    salt: random128,
   }),
   epoch: object<Bodies['epoch']>({ size: index }),
 }

@@ -24,14 +24,13 @@ export interface Replay {
   reasons: Set<string>
   purposes: Set<string>
   approvals: Map<string, SignedApproval>
-  /** What banks signed once and then replaced or suspended; it never comes back. */
-  spent: Set<string>
   consents: Map<string, Consent>
   trails: Map<string, Trail>
 }
 
 export interface SignedApproval extends Approval {
-  readonly signed: string
+  readonly iat: number
+  readonly suspendedAt?: string
 }
 
 /** The entries that name one consent: the last of them, and whether one was a release. */
@@ -52,7 +51,6 @@ export function startReplay(): Replay {
     reasons: new Set(),
     purposes: new Set(),
     approvals: new Map(),
-    spent: new Set(),
     consents: new Map(),
     trails: new Map(),
   }

@@ -8,7 +8,7 @@ export const rules = {
   totals: 'The totals are those of the entry before, raised by what this entry counts.',
   chain: 'prev is the index of the last entry before that names the same consent.',
   approval:
-    'An approval says what the bank signed for this ledger, of a class that may receive, and never comes back once it was replaced or suspended; only a standing one is suspended.',
+    'An approval says what the bank signed for this ledger, of a class that may receive, later than the approval and the suspension before it; only a standing one is suspended.',
   consent:
     'A consent makes only an allowed move, to terms that the approval, the declared purposes and the limits allow, and broader ones only with a login at the bank.',
   release:

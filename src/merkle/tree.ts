@@ -30,12 +30,15 @@ const noSubtrees: readonly Subtree[] = []
 const node = new Uint8Array(1 + 2 * hashBytes)
 node[0] = nodePrefix
 
+// And every entry that a bundle can hold in these: its length has 16 bits.
+const scratch = new Uint8Array(1 + 0xffff)
+
 /** SHA-256(0x00 || entry). */
 export function leafHash(hasher: Hasher, entry: Uint8Array): Hash {
-  const leaf = new Uint8Array(1 + entry.length)
+  const leaf = entry.length < scratch.length ? scratch : new Uint8Array(1 + entry.length)
   leaf[0] = leafPrefix
   leaf.set(entry, 1)
-  return hasher.sha256(leaf)
+  return hasher.sha256(leaf.subarray(0, 1 + entry.length))
 }
 
 /** SHA-256(0x01 || left || right). */

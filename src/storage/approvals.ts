@@ -1,6 +1,6 @@
 import type { Approval } from '../consent/terms.ts'
 import type { Tx } from './database.ts'
-import { approvalOf, type ApprovalRow } from './door.ts'
+import { approvalColumns, approvalOf, type ApprovalRow } from './approval_row.ts'
 
 /** A bank's approval of a recipient as it stands. It decides nothing for good: the door reads it again, under the lock. */
 export async function findApproval(
@@ -9,8 +9,7 @@ export async function findApproval(
   recipient: string,
 ): Promise<Approval | undefined> {
   const { rows } = await tx.raw<{ rows: ApprovalRow[] }>(
-    `select recipient, class, purposes, clusters, keys, suspended from approvals
-     where bank_id = ? and recipient = ?`,
+    `select ${approvalColumns} from approvals p where p.bank_id = ? and p.recipient = ?`,
     [bank, recipient],
   )
   return rows[0] && approvalOf(rows[0])

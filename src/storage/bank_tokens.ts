@@ -60,7 +60,7 @@ export async function findBankToken(
   const { rows } = await tx.raw<{ rows: Row[] }>(
     `select t.link_id, t.sealed, t.expires_at, k.sealed as key_sealed
      from bank_tokens t join link_keys k on k.bank_id = t.bank_id and k.link_id = t.link_id
-     where t.bank_id = ? and t.id = ? and t.ended_at is null`,
+     where t.bank_id = ? and t.id = ? and t.ended_at is null for update of t`,
     [bank, id],
   )
   const row = rows[0]

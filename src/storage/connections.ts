@@ -1,6 +1,6 @@
 import type { Consent } from '../consent/consent.ts'
 import { inBank, type Database } from './database.ts'
-import { consentColumns, recordOf, type ConsentColumns } from './door.ts'
+import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
 import { openAccounts, type HeldAccount } from './held_accounts.ts'
 import type { Vault } from './vault.ts'
 

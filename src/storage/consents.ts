@@ -1,6 +1,6 @@
 import type { RequestedTerms } from '../consent/terms.ts'
 import { inBank, type Database, type Tx } from './database.ts'
-import { consentColumns, recordOf, type ConsentColumns } from './door.ts'
+import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
 import type { ConsentRecord } from './ledger_state.ts'
 
 /** A consent as its row has it at this moment, with the recipient's pairwise id for its link. */

@@ -1,18 +1,11 @@
 import type { Client } from 'pg'
-import type { Consent } from '../consent/consent.ts'
 import { isClass } from '../consent/class.ts'
-import { isCluster } from '../consent/cluster.ts'
-import type { Approval, Terms, RequestedTerms } from '../consent/terms.ts'
-import type { RevocationReason } from '../ledger/entry.ts'
 import type { Totals } from '../ledger/totals.ts'
 import { edgeFromBytes, edgeToBytes, type RightEdge, type Subtree } from '../merkle/tree.ts'
-import {
-  tallyName,
-  type ConsentRecord,
-  type Effect,
-  type LedgerState,
-  type Names,
-} from './ledger_state.ts'
+import { approvalColumns, approvalOf, type ApprovalRow } from './approval_row.ts'
+import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
+import { effectQuery } from './effects.ts'
+import { tallyName, type Effect, type LedgerState, type Names } from './ledger_state.ts'
 
 /** No ledger has been opened for this bank. */
 export class NoLedger extends Error {
@@ -29,88 +22,59 @@ export async function lockAndLoad(
   bank: string,
   names: readonly Names[],
 ): Promise<LedgerState> {
-  const named = {
-    consents: distinct(names.flatMap((one) => one.consents ?? [])),
-    recipients: distinct(names.flatMap((one) => one.recipients ?? [])),
-    tokens: distinct(names.flatMap((one) => one.tokens ?? [])),
-    tallies: names.flatMap((one) => one.tally ?? []),
-    identical: names.flatMap((one) => one.identical ?? []),
-    epoch: names.flatMap((one) => one.epoch ?? []),
-    seen: names.flatMap((one) => one.approval ?? []),
-  }
   const literal = client.escapeLiteral(bank)
-  const [, head, consents, approvals, tokens, tallies, identical, epochs, seen] = await settled([
-    client.query(
-      `begin; select set_config('app.bank', ${literal}, true); select from ledger_locks where bank_id = ${literal} for update`,
+  const locked = client.query(
+    `begin; select set_config('app.bank', ${literal}, true); select from ledger_locks where bank_id = ${literal} for update`,
+  )
+  const read = async <R extends object>(name: keyof typeof reads, ...lists: unknown[][]) => {
+    if (lists.some((list) => list.length === 0)) return []
+    const found = await client.query<R>({ name, text: reads[name], values: [bank, ...lists] })
+    return found.rows
+  }
+  const consentIds = distinct(names.flatMap((one) => one.consents ?? []))
+  const tallies = names.flatMap((one) => one.tally ?? [])
+  const twins = names.flatMap((one) => one.identical ?? [])
+  const loaded = await settled({
+    locked,
+    head: read<HeadRow>('head'),
+    consents: read<ConsentColumns>('consents', consentIds),
+    tails: read<TailRow>('tails', consentIds),
+    recipients: read<ApprovalRow>(
+      'approvals',
+      distinct(names.flatMap((one) => one.recipients ?? [])),
     ),
-    client.query<HeadRow>({ name: 'head', text: headSql, values: [bank] }),
-    whenAny(named.consents, () =>
-      client.query<ConsentRow>({
-        name: 'consents',
-        text: consentsSql,
-        values: [bank, named.consents],
-      }),
+    tokens: read<{ jti: string }>('tokens', distinct(names.flatMap((one) => one.tokens ?? []))),
+    tallies: read<TallyRow>(
+      'tallies',
+      ...columns(tallies, ['client', 'consent', 'reason', 'minute']),
     ),
-    whenAny(named.recipients, () =>
-      client.query<ApprovalRow>({
-        name: 'approvals',
-        text: approvalsSql,
-        values: [bank, named.recipients],
-      }),
+    twins: read<ConsentColumns & { tail: string | null }>(
+      'twins',
+      ...columns(twins, ['linkId', 'recipient', 'purpose', 'delivery']),
     ),
-    whenAny(named.tokens, () =>
-      client.query<{ jti: string }>({
-        name: 'tokens',
-        text: tokensSql,
-        values: [bank, named.tokens],
-      }),
-    ),
-    whenAny(named.tallies, () =>
-      client.query<TallyRow>({
-        name: 'tallies',
-        text: talliesSql,
-        values: [bank, ...columns(named.tallies, ['client', 'consent', 'reason', 'minute'])],
-      }),
-    ),
-    whenAny(named.identical, () =>
-      client.query<ConsentRow>({
-        name: 'identical',
-        text: identicalSql,
-        values: [bank, ...columns(named.identical, ['linkId', 'recipient', 'purpose', 'delivery'])],
-      }),
-    ),
-    whenAny(named.epoch, () =>
-      client.query<EpochRow>({ name: 'epoch', text: epochSql, values: [bank] }),
-    ),
-    whenAny(named.seen, () =>
-      client.query<{ signed_hash: string }>(
-        'select signed_hash from approvals_seen where bank_id = $1 and signed_hash = any($2::text[])',
-        [bank, named.seen],
-      ),
-    ),
-  ])
-  const row = head.rows[0]
-  if (row === undefined) throw new NoLedger(`no ledger is open for ${bank}`)
-  const consentRows = [...consents.rows, ...identical.rows]
+    epochs: names.some((one) => one.epoch) ? read<EpochRow>('epoch') : [],
+  })
+  const head = loaded.head[0]
+  if (head === undefined) throw new NoLedger(`no ledger is open for ${bank}`)
+  const { twins: twinRows } = loaded
+  const tails = [
+    ...loaded.tails.map((one) => [one.consent_id, Number(one.n)] as const),
+    ...twinRows.flatMap(({ id, tail }) => (tail === null ? [] : [[id, Number(tail)] as const])),
+  ]
   return {
     bank,
-    origin: row.origin,
-    vkey: row.vkey,
-    at: new Date(Number(row.at_ms)).toISOString(),
-    edge: edgeFromBytes(Number(row.size), row.edge),
-    totals: row.totals,
-    unsignedMs: Number(row.unsigned_ms),
-    consents: new Map(consentRows.map((one) => [one.id, recordOf(one)])),
-    approvals: new Map(approvals.rows.map((one) => [one.recipient, approvalOf(one)])),
-    approvalsSeen: new Set(seen.rows.map((one) => one.signed_hash)),
-    revokedTokens: new Set(tokens.rows.map((one) => one.jti)),
-    tallies: new Map(tallies.rows.map(tallyOf)),
-    newestEpoch: epochs.rows.map((one) => ({ n: Number(one.n), at: one.at.toISOString() }))[0],
-    tails: new Map(
-      consentRows.flatMap((one) =>
-        one.tail === null ? [] : [[one.id, Number(one.tail)] as const],
-      ),
-    ),
+    origin: head.origin,
+    vkey: head.vkey,
+    at: new Date(Number(head.at_ms)).toISOString(),
+    edge: edgeFromBytes(Number(head.size), head.edge),
+    totals: head.totals,
+    unsignedMs: Number(head.unsigned_ms),
+    consents: new Map([...loaded.consents, ...twinRows].map((one) => [one.id, recordOf(one)])),
+    approvals: new Map(loaded.recipients.map((one) => [one.recipient, approvalOf(one)])),
+    revokedTokens: new Set(loaded.tokens.map((one) => one.jti)),
+    tallies: new Map(loaded.tallies.map(tallyOf)),
+    newestEpoch: loaded.epochs.map((one) => ({ n: Number(one.n), at: one.at.toISOString() }))[0],
+    tails: new Map(tails),
   }
 }
 
@@ -136,8 +100,8 @@ export interface Batch {
 /** Writes a batch and commits, in one round trip. Durable when it returns. */
 export async function writeAndCommit(client: Client, bank: string, batch: Batch): Promise<void> {
   const { entries, subtrees, tails } = batch
-  await settled([
-    ...effectQueries(client, bank, batch.effects),
+  await allSettled([
+    ...batch.effects.map((effect) => effectQuery(client, bank, effect)),
     ...(entries.length === 0
       ? []
       : [
@@ -164,7 +128,7 @@ export async function writeAndCommit(client: Client, bank: string, batch: Batch)
       ? []
       : [
           client.query({
-            name: 'subtrees',
+            name: 'save_subtrees',
             text: subtreesSql,
             values: [
               bank,
@@ -178,7 +142,7 @@ export async function writeAndCommit(client: Client, bank: string, batch: Batch)
       ? []
       : [
           client.query({
-            name: 'tails',
+            name: 'save_tails',
             text: tailsSql,
             values: [bank, [...tails.keys()], [...tails.values()]],
           }),
@@ -217,60 +181,59 @@ export async function entriesOfDrafts(
 }
 
 /** Waits for every query, so that none is left behind unheard, then throws the first error. */
-async function settled<T extends readonly unknown[] | []>(
-  queries: T,
-): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+async function allSettled(queries: readonly Promise<unknown>[]): Promise<unknown[]> {
   await Promise.allSettled(queries)
   return Promise.all(queries)
 }
 
+/** The same of named ones. */
+async function settled<T extends Readonly<Record<string, unknown>>>(
+  queries: T,
+): Promise<{ [K in keyof T]: Awaited<T[K]> }> {
+  const values = await allSettled(Object.values(queries).map((query) => Promise.resolve(query)))
+  return Object.fromEntries(Object.keys(queries).map((name, i) => [name, values[i]])) as {
+    [K in keyof T]: Awaited<T[K]>
+  }
+}
+
 const distinct = (values: readonly string[]) => [...new Set(values)]
-
-const none = { rows: [] }
-
-const whenAny = async <T>(values: readonly unknown[], query: () => Promise<{ rows: T[] }>) =>
-  values.length === 0 ? none : query()
 
 const columns = <T extends object, K extends keyof T>(rows: readonly T[], names: readonly K[]) =>
   names.map((name) => rows.map((row) => row[name]))
 
-// A transaction's own clock stands still; the entry's time is read after the lock was had.
-const headSql = `
-  select h.size, h.edge, h.totals, h.origin, h.vkey,
-    floor(extract(epoch from greatest(h.at, clock_timestamp())) * 1000)::bigint as at_ms,
-    coalesce(floor(extract(epoch from clock_timestamp() - u.at) * 1000), 0)::bigint as unsigned_ms
-  from ledger_heads h
-  left join ledger_signed s on s.bank_id = h.bank_id
-  left join entries u on u.bank_id = h.bank_id and u.n = coalesce(s.size, 0)
-  where h.bank_id = $1`
-
-/** The columns of `ConsentColumns`, of a consent `c`. */
-export const consentColumns = `
-  c.id, c.recipient, c.state, c.requested, c.terms, c.link_id, c.bank_token_id, c.granted_at, c.ended_at, c.ended_by,
-  c.ended_cause, c.revocation_reason`
-
-const consentsSql = `
-  select ${consentColumns}, t.n as tail from consents c
-  left join consent_tails t on t.bank_id = c.bank_id and t.consent_id = c.id
-  where c.bank_id = $1 and c.id = any($2::text[])`
-
-const identicalSql = `
-  select ${consentColumns}, t.n as tail from unnest($2::text[], $3::text[], $4::text[], $5::text[]) as w(link_id, recipient, purpose, delivery)
-  join consents c on c.bank_id = $1 and c.state = 'active' and c.link_id = w.link_id and c.recipient = w.recipient
-    and c.terms ->> 'purpose' = w.purpose and c.terms ->> 'delivery' = w.delivery
-  left join consent_tails t on t.bank_id = c.bank_id and t.consent_id = c.id`
-
-const approvalsSql = `
-  select recipient, class, purposes, clusters, keys, suspended from approvals
-  where bank_id = $1 and recipient = any($2::text[])`
-
-const tokensSql = 'select jti from revoked_tokens where bank_id = $1 and jti = any($2::text[])'
-
-const talliesSql = `
-  select t.client_id, t.consent_id, t.reason, floor(extract(epoch from t.minute) * 1000)::bigint as minute_ms, t.class, t.pending
-  from unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) as w(client_id, consent_id, reason, minute_ms)
-  join refusal_tallies t on t.bank_id = $1 and t.client_id = w.client_id and t.consent_id = w.consent_id
-    and t.reason = w.reason and t.minute = to_timestamp(w.minute_ms / 1000.0)`
+/** What the door reads, by name of its prepared statement. `$1` is the bank. */
+const reads = {
+  // A transaction's own clock stands still; the entry's time is read after the lock was had. An entry's time runs ahead of the
+  // clock when that was set back: then how long it waits is counted from the signature before it.
+  head: `
+    select h.size, h.edge, h.totals, h.origin, h.vkey,
+      floor(extract(epoch from greatest(h.at, clock_timestamp())) * 1000)::bigint as at_ms,
+      coalesce(floor(extract(epoch from clock_timestamp()
+        - case when u.at <= clock_timestamp() then u.at else coalesce(s.signed_at, '-infinity') end) * 1000), 0) as unsigned_ms
+    from ledger_heads h
+    left join ledger_signed s on s.bank_id = h.bank_id
+    left join entries u on u.bank_id = h.bank_id and u.n = coalesce(s.size, 0)
+    where h.bank_id = $1`,
+  consents: `select ${consentColumns} from consents c where c.bank_id = $1 and c.id = any($2::text[])`,
+  // By name, and not through the consents: a consent that is only asked for may be gone, and still have entries.
+  tails:
+    'select consent_id, n from consent_tails where bank_id = $1 and consent_id = any($2::text[])',
+  approvals: `
+    select ${approvalColumns} from approvals p where p.bank_id = $1 and p.recipient = any($2::text[])`,
+  tokens: 'select jti from revoked_tokens where bank_id = $1 and jti = any($2::text[])',
+  tallies: `
+    select t.client_id, t.consent_id, t.reason, floor(extract(epoch from t.minute) * 1000)::bigint as minute_ms, t.class, t.pending
+    from unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) as w(client_id, consent_id, reason, minute_ms)
+    join refusal_tallies t on t.bank_id = $1 and t.client_id = w.client_id and t.consent_id = w.consent_id
+      and t.reason = w.reason and t.minute = to_timestamp(w.minute_ms / 1000.0)`,
+  twins: `
+    select ${consentColumns}, t.n as tail
+    from unnest($2::text[], $3::text[], $4::text[], $5::text[]) as w(link_id, recipient, purpose, delivery)
+    join consents c on c.bank_id = $1 and c.state = 'active' and c.link_id = w.link_id and c.recipient = w.recipient
+      and c.terms ->> 'purpose' = w.purpose and c.terms ->> 'delivery' = w.delivery
+    left join consent_tails t on t.bank_id = c.bank_id and t.consent_id = c.id`,
+  epoch: `select n, at from entries where bank_id = $1 and kind = 'epoch' order by n desc limit 1`,
+} as const
 
 const writeSql = `
   with moved as (
@@ -298,7 +261,10 @@ const tailsSql = `
   select $1, consent_id, n from unnest($2::text[], $3::bigint[]) as t(consent_id, n)
   on conflict (bank_id, consent_id) do update set n = excluded.n`
 
-const epochSql = `select n, at from entries where bank_id = $1 and kind = 'epoch' order by n desc limit 1`
+interface TailRow {
+  consent_id: string
+  n: string
+}
 
 interface EpochRow {
   n: string
@@ -315,74 +281,6 @@ interface HeadRow {
   unsigned_ms: string
 }
 
-/** A consent's row, as every reader selects it. */
-export interface ConsentColumns {
-  id: string
-  recipient: string
-  state: Consent['state']
-  requested: RequestedTerms
-  terms: Terms | null
-  link_id: string | null
-  bank_token_id: string | null
-  granted_at: Date | null
-  ended_at: Date | null
-  ended_by: 'customer' | 'recipient' | 'bank' | 'operator' | null
-  ended_cause: 'term' | 'unredeemed' | null
-  revocation_reason: RevocationReason | null
-}
-
-interface ConsentRow extends ConsentColumns {
-  tail: string | null
-}
-
-/** The consent that a row holds. The table's constraints keep the combinations that the union allows. */
-export function recordOf(row: ConsentColumns): ConsentRecord {
-  return {
-    consent: consentOfRow(row),
-    requested: row.requested,
-    ...(row.link_id === null ? {} : { linkId: row.link_id }),
-    ...(row.bank_token_id === null ? {} : { bankTokenId: row.bank_token_id }),
-    ...(row.revocation_reason === null ? {} : { revocationReason: row.revocation_reason }),
-  }
-}
-
-function consentOfRow(row: ConsentColumns): Consent {
-  const { id, recipient, state, terms, granted_at: granted, ended_at: ended } = row
-  if (state === 'requested' || state === 'declined') return { id, recipient, state }
-  if (terms === null || granted === null) throw new Error(`consent ${id} is ${state} without terms`)
-  const base = { id, recipient, terms, granted: granted.toISOString() }
-  if (state === 'active') return { ...base, state }
-  const at = ended?.toISOString()
-  if (state === 'revoked' && at !== undefined && row.ended_by !== null)
-    return { ...base, state, ended: { at, by: row.ended_by } }
-  if (state === 'expired' && at !== undefined && row.ended_cause !== null)
-    return { ...base, state, ended: { at, cause: row.ended_cause } }
-  throw new Error(`consent ${id} is ${state} without an end`)
-}
-
-export interface ApprovalRow {
-  recipient: string
-  class: string
-  purposes: string[]
-  clusters: string[]
-  keys: string[]
-  suspended: boolean
-}
-
-/** The approval that a row holds. */
-export function approvalOf(row: ApprovalRow): Approval {
-  const { recipient, class: named, purposes, clusters, keys, suspended } = row
-  if (!isClass(named)) throw new Error(`${recipient} is approved as ${named}`)
-  return {
-    recipient,
-    class: named,
-    purposes,
-    clusters: clusters.filter(isCluster),
-    keys,
-    suspended,
-  }
-}
-
 interface TallyRow {
   client_id: string
   consent_id: string
@@ -397,109 +295,4 @@ function tallyOf(row: TallyRow) {
   const { client_id: client, consent_id: consent, reason } = row
   const name = tallyName({ client, consent, reason, minute: Number(row.minute_ms) })
   return [name, { class: row.class, pending: Number(row.pending) }] as const
-}
-
-function effectQueries(client: Client, bank: string, effects: readonly Effect[]) {
-  return effects.map((effect) => {
-    if ('remove' in effect)
-      return client.query('delete from consents where bank_id = $1 and id = $2', [bank, effect.id])
-    if ('take' in effect)
-      return client.query(
-        `update refusal_tallies set pending = pending - $6 where bank_id = $1 and client_id = $2 and consent_id = $3
-           and reason = $4 and minute = to_timestamp($5 / 1000.0)`,
-        [
-          bank,
-          effect.key.client,
-          effect.key.consent,
-          effect.key.reason,
-          effect.key.minute,
-          effect.count,
-        ],
-      )
-    if ('see' in effect)
-      return client.query('insert into approvals_seen (bank_id, signed_hash) values ($1, $2)', [
-        bank,
-        effect.signed,
-      ])
-    if ('end' in effect) return endQuery(client, bank, effect)
-    return effect.set === 'consent'
-      ? client.query({
-          name: 'save_consent',
-          text: saveConsentSql,
-          values: [
-            bank,
-            ...consentValues(effect.record),
-            effect.sealed?.accounts ?? null,
-            effect.sealed?.evidence ?? null,
-          ],
-        })
-      : client.query(
-          `insert into approvals (bank_id, recipient, class, purposes, clusters, keys, suspended)
-           values ($1, $2, $3, $4, $5, $6, $7)
-           on conflict (bank_id, recipient) do update set class = excluded.class, purposes = excluded.purposes,
-             clusters = excluded.clusters, keys = excluded.keys, suspended = excluded.suspended`,
-          [
-            bank,
-            effect.approval.recipient,
-            effect.approval.class,
-            effect.approval.purposes,
-            effect.approval.clusters,
-            effect.approval.keys,
-            effect.approval.suspended,
-          ],
-        )
-  })
-}
-
-function endQuery(client: Client, bank: string, effect: Extract<Effect, { end: string }>) {
-  switch (effect.end) {
-    case 'refresh_tokens':
-      return client.query(
-        `update refresh_tokens set ended_at = clock_timestamp() where bank_id = $1 and consent_id = $2 and ended_at is null`,
-        [bank, effect.consent],
-      )
-    case 'bank_token':
-      return client.query(
-        `insert into outbox (bank_id, id, task, about) values ($1, 'bank_token.revoke ' || $2, 'bank_token.revoke', $2)
-         on conflict (bank_id, id) do nothing`,
-        [bank, effect.id],
-      )
-    case 'devices':
-      return client.query(
-        `delete from devices d using links l where d.bank_id = $1 and l.bank_id = $1 and l.id = $2 and d.login_index = l.login_index
-           and not exists (select from consents c join links k on k.bank_id = c.bank_id and k.id = c.link_id
-             where c.bank_id = $1 and k.login_index = l.login_index and c.state = 'active')`,
-        [bank, effect.linkId],
-      )
-  }
-}
-
-const saveConsentSql = `
-  update consents set state = $3, terms = $4, link_id = $5, bank_token_id = $6, granted_at = $7, expires_at = $8,
-    ended_at = $9, ended_by = $10, ended_cause = $11, revocation_reason = $12,
-    requested = $13, accounts_sealed = coalesce($14, accounts_sealed), evidence_sealed = coalesce($15, evidence_sealed)
-  where bank_id = $1 and id = $2`
-
-function consentValues({
-  consent,
-  linkId,
-  bankTokenId,
-  revocationReason,
-  requested,
-}: ConsentRecord): unknown[] {
-  const terms = 'terms' in consent ? consent.terms : undefined
-  return [
-    consent.id,
-    consent.state,
-    terms === undefined ? null : JSON.stringify(terms),
-    linkId ?? null,
-    bankTokenId ?? null,
-    'granted' in consent ? consent.granted : null,
-    terms?.expires ?? null,
-    'ended' in consent ? consent.ended.at : null,
-    consent.state === 'revoked' ? consent.ended.by : null,
-    consent.state === 'expired' ? consent.ended.cause : null,
-    revocationReason ?? null,
-    JSON.stringify(requested),
-  ]
 }

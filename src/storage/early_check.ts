@@ -1,13 +1,8 @@
 import type { Approval } from '../consent/terms.ts'
+import { approvalOf, type ApprovalRow } from './approval_row.ts'
 import { batched } from './batched.ts'
+import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
 import type { Database } from './database.ts'
-import {
-  approvalOf,
-  consentColumns,
-  recordOf,
-  type ApprovalRow,
-  type ConsentColumns,
-} from './door.ts'
 import type { ConsentRecord } from './ledger_state.ts'
 
 /** One request for data, before anything is fetched. */
@@ -83,7 +78,7 @@ const checkSql = `
   )
   select a.ord, ${consentColumns}, k.sealed as link_key,
     t.sealed as token_sealed, floor(extract(epoch from t.expires_at) * 1000)::bigint as token_expires,
-    p.class, p.purposes, p.clusters, p.keys, p.suspended,
+    p.class, p.purposes, p.clusters, p.keys, p.suspended_at, p.iat,
     c.accounts_sealed
   from bank b cross join asked a
   join consents c on c.bank_id = b.id and c.id = a.consent_id

@@ -10,7 +10,7 @@ export const random256 = (): string => randomBytes(32).toString('base64url')
 export const routed = (bank: string, random: string): string => `${bank}.${random}`
 
 /** The bank that an opaque id is routed to; undefined for what is no such id. */
-export function bankOf(id: string): string | undefined {
+export function bankIdOf(id: string): string | undefined {
   return /^([a-z0-9-]{1,40})\.[A-Za-z0-9_-]{22,43}$/.exec(id)?.[1]
 }
 

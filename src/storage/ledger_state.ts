@@ -2,6 +2,7 @@ import type { Consent } from '../consent/consent.ts'
 import type { Approval, RequestedTerms } from '../consent/terms.ts'
 import type { RefusalReason } from '../consent/refusal.ts'
 import type { Class } from '../consent/class.ts'
+import type { Dated } from '../ledger/approval.ts'
 import type { RevocationReason } from '../ledger/entry.ts'
 import type { Totals } from '../ledger/totals.ts'
 import type { RightEdge } from '../merkle/tree.ts'
@@ -13,7 +14,12 @@ export interface ConsentRecord {
   readonly linkId?: string
   readonly bankTokenId?: string
   readonly revocationReason?: RevocationReason
+  /** Whether a code for it was ever redeemed. */
+  readonly redeemed?: boolean
 }
+
+/** An approval, and when the bank signed it. */
+export type ApprovalRecord = Approval & Dated
 
 /** What a consent needs and its ledger must not hold, sealed under the link's key. */
 export interface SealedParts {
@@ -37,8 +43,6 @@ export interface Names {
   readonly recipients?: readonly string[]
   readonly tokens?: readonly string[]
   readonly tally?: TallyKey
-  /** A bank's signed approval, by the hash of what is signed. */
-  readonly approval?: string
   /** The newest epoch entry. */
   readonly epoch?: true
   /** The active consent, if any, of this link, recipient, purpose and delivery. */
@@ -57,9 +61,7 @@ export interface LedgerState {
   /** How long the oldest unsigned entry has been waiting, ms; 0 when all are signed. */
   readonly unsignedMs: number
   readonly consents: Map<string, ConsentRecord>
-  readonly approvals: Map<string, Approval>
-  /** Those of the named approvals that were entered before. */
-  readonly approvalsSeen: Set<string>
+  readonly approvals: Map<string, ApprovalRecord>
   readonly revokedTokens: ReadonlySet<string>
   readonly tallies: Map<string, { class: Class; pending: number }>
   readonly tails: Map<string, number>
@@ -73,11 +75,14 @@ export const tallyName = (key: Omit<TallyKey, 'reason'> & { readonly reason: str
 
 /** A change to rows that goes with a decision. It is data, checked before the lock, and cannot fail. */
 export type Effect =
-  | { readonly set: 'consent'; readonly record: ConsentRecord; readonly sealed?: SealedParts }
-  | { readonly set: 'approval'; readonly approval: Approval }
-  | { readonly see: 'approval'; readonly signed: string }
-  | { readonly remove: 'consent'; readonly id: string }
-  | { readonly take: 'tally'; readonly key: TallyKey; readonly count: number }
-  | { readonly end: 'refresh_tokens'; readonly consent: string }
-  | { readonly end: 'bank_token'; readonly id: string }
-  | { readonly end: 'devices'; readonly linkId: string }
+  | {
+      readonly kind: 'consent.save'
+      readonly record: ConsentRecord
+      readonly sealed?: SealedParts
+    }
+  | { readonly kind: 'approval.save'; readonly approval: ApprovalRecord }
+  | { readonly kind: 'consent.remove'; readonly id: string }
+  | { readonly kind: 'tally.take'; readonly key: TallyKey; readonly count: number }
+  | { readonly kind: 'refresh_tokens.end'; readonly consent: string }
+  | { readonly kind: 'bank_token.end'; readonly id: string }
+  | { readonly kind: 'devices.end'; readonly linkId: string }

@@ -1,5 +1,5 @@
 import { inBank, type Database, type Tx } from './database.ts'
-import { bankOf, hashOf } from './ids.ts'
+import { bankIdOf, hashOf } from './ids.ts'
 import type { Profile } from './links.ts'
 import type { Vault } from './vault.ts'
 
@@ -58,7 +58,7 @@ export async function findPushedRequest(
   { clientId, requestUri }: { clientId: string; requestUri: string },
 ): Promise<PushedRequest | undefined> {
   const handle = requestUri.startsWith(prefix) ? requestUri.slice(prefix.length) : ''
-  const bank = bankOf(handle)
+  const bank = bankIdOf(handle)
   if (bank === undefined) return undefined
   const row = await inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: PushedRow[] }>(

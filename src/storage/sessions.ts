@@ -1,5 +1,6 @@
 import type { Database } from './database.ts'
 import { hashOf, random256 } from './ids.ts'
+import { sha256Text } from './sha256.ts'
 import type { Vault } from './vault.ts'
 
 /** Minutes without a request after which a browser's session is over. */
@@ -76,4 +77,4 @@ export async function endSession({ db }: Pick<Keeper, 'db'>, cookie: string): Pr
 const idleEnd = ({ now }: Keeper) => new Date(now() + session_idle_minutes * 60_000)
 
 /** Bound in, so that one session's row cannot be put in the place of another's. */
-const about = (cookie: string): string => `session ${hashOf(cookie).toString('base64url')}`
+const about = (cookie: string): string => `session ${sha256Text(cookie)}`

@@ -23,14 +23,14 @@ export function renderPage({
         <meta name="robots" content="noindex" />
         <title>{`${title} – Countersign`}</title>
         <link rel="stylesheet" href="/web/style.css" />
-        <link rel="icon" type="image/svg+xml" href="/web/mark.svg" />
+        <link rel="icon" type="image/svg+xml" href="/web/logo.svg" />
       </head>
       <body>
         <a class="skip" href="#main">
           Skip to content
         </a>
         <header>
-          <Mark />
+          <Logo />
           Countersign
         </header>
         <main id="main">{children}</main>
@@ -46,7 +46,7 @@ export function renderPage({
 }
 
 /** The sign of the house: a sheet with a second signature below the first. */
-function Mark() {
+function Logo() {
   return (
     <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 28 28" aria-hidden="true">
       <rect width="28" height="28" rx="7" fill="currentColor" />
@@ -58,8 +58,8 @@ function Mark() {
   )
 }
 
-export const markSvg = (): string =>
-  renderToString(<Mark />).replace('<svg', '<svg color="#0b4a6f"')
+export const logoSvg = (): string =>
+  renderToString(<Logo />).replace('<svg', '<svg color="#0b4a6f"')
 
 /** A form that posts back to this site. */
 export function Form({

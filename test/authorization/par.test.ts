@@ -125,6 +125,8 @@ describe('a pushed request', () => {
     ['with a nonce of 65 characters', { nonce: 'n'.repeat(65) }, 'invalid_request'],
     ['with a state of 1,025 characters', { state: 's'.repeat(1_025) }, 'invalid_request'],
     ['with a state of control characters', { state: 'a\r\nb' }, 'invalid_request'],
+    ['with a state beyond ASCII', { state: 'é' }, 'invalid_request'],
+    ['with a nonce beyond ASCII', { nonce: 'é' }, 'invalid_request'],
     ['with a scope too few', { scope: 'fdx:accountbasic:read' }, 'invalid_scope'],
     ['with a scope too many', { scope: `${scope} openid` }, 'invalid_scope'],
     ['that replaces a grant', { grant_management_action: 'replace' }, 'invalid_request'],

@@ -28,24 +28,60 @@ describe('a registration', () => {
     expect(registrationProblems({ ...good, jwks: { keys } })).toEqual([])
   })
 
-  it.each<[string, Partial<typeof good> | object]>([
-    ['no key', { jwks: { keys: [] } }],
-    ['a private key', { jwks: { keys: [{ ...ec.privateJwk, kid: 'one' }] } }],
-    ['a secret', { jwks: { keys: [...good.jwks.keys, { kty: 'oct', k: 'x', kid: 'two' }] } }],
-    ['a key without kid', { jwks: { keys: [ec.publicJwk] } }],
-    ['a kid twice', { jwks: { keys: [...good.jwks.keys, { ...rsa.publicJwk, kid: 'one' }] } }],
+  const [key] = good.jwks.keys
+  const notOurs = 'is not an https URI, nor one of the loopback interface'
+
+  it.each<[string, Partial<typeof good> | object, ...string[]]>([
+    ['no key', { jwks: { keys: [] } }, 'no key can authenticate the client'],
+    [
+      'a private key',
+      { jwks: { keys: [{ ...ec.privateJwk, kid: 'one' }] } },
+      'key 0: the key is not public',
+    ],
+    [
+      'a secret',
+      { jwks: { keys: [key, { kty: 'oct', k: 'x', kid: 'two' }] } },
+      'key 1 is not public',
+    ],
+    ['a key without kid', { jwks: { keys: [ec.publicJwk] } }, 'key 0 has no kid'],
+    [
+      'a kid twice',
+      { jwks: { keys: [key, { ...rsa.publicJwk, kid: 'one' }] } },
+      'two keys have the same kid',
+    ],
     [
       'a key that refers elsewhere',
-      { jwks: { keys: [{ ...good.jwks.keys[0], x5u: 'https://x' }] } },
+      { jwks: { keys: [{ ...key, x5u: 'https://x' }] } },
+      'key 0 refers elsewhere with x5u',
     ],
-    ['a point off the curve', { jwks: { keys: [{ ...good.jwks.keys[0], x: 'AAAA' }] } }],
-    ['only a key for encryption', { jwks: { keys: [{ ...good.jwks.keys[0], use: 'enc' }] } }],
-    ['no redirect URI', { redirectUris: [] }],
-    ['an http redirect URI', { redirectUris: ['http://recipient.example/callback'] }],
-    ['a scope of a bank', { scopes: ['consents:revoke'] }],
-    ['a scope of data', { scopes: ['fdx:balances:read'] }],
-  ])('with %s has one', (_, change) => {
-    expect(registrationProblems({ ...good, ...change })).not.toEqual([])
+    [
+      'a point off the curve',
+      { jwks: { keys: [{ ...key, x: 'AAAA' }] } },
+      'key 0: the key is not valid',
+    ],
+    [
+      'only a key for encryption',
+      { jwks: { keys: [{ ...key, use: 'enc' }] } },
+      'no key can authenticate the client',
+    ],
+    ['no redirect URI', { redirectUris: [] }, 'a recipient has a redirect URI'],
+    [
+      'an http redirect URI',
+      { redirectUris: ['http://recipient.example/callback'] },
+      `http://recipient.example/callback ${notOurs}`,
+    ],
+    [
+      'a scope of a bank',
+      { scopes: ['consents:revoke'] },
+      'a client of kind recipient cannot have the scope consents:revoke',
+    ],
+    [
+      'a scope of data',
+      { scopes: ['fdx:balances:read'] },
+      'a client of kind recipient cannot have the scope fdx:balances:read',
+    ],
+  ])('with %s has that problem and no other', (_, change, ...problems) => {
+    expect(registrationProblems({ ...good, ...change })).toEqual(problems)
   })
 })
 

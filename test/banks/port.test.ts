@@ -36,8 +36,7 @@ async function open(changes: Partial<BanksConfig> = {}) {
   const config = {
     banksFile,
     clientKey,
-    databaseUrl: 'postgres://127.0.0.1:1/countersign',
-    marks: folder,
+    databases: ['postgres://127.0.0.1:1/countersign'],
     issuer: 'https://broker.example',
     sandbox: true,
     ...changes,

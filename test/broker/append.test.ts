@@ -11,7 +11,7 @@ import { recordRefusal, sweepRefusals } from '../../src/broker/record_refusal.ts
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { writeEpoch } from '../../src/broker/write_epoch.ts'
 import { openDoorConnections } from '../../src/storage/door_connections.ts'
-import { activeConsent, admitMessenger, purpose, releaseOf } from '../support/consents.ts'
+import { activeConsent, approveMessenger, purpose, releaseOf } from '../support/consents.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { replayLedger, testBank, testBroker, type TestBroker } from '../support/test_broker.ts'
 
@@ -23,7 +23,7 @@ let broker: TestBroker
 beforeAll(async () => {
   database = await testDatabase()
   broker = await testBroker(database.serviceUrl, { banks: [citi, other] })
-  await admitMessenger(broker, citi)
+  await approveMessenger(broker, citi)
 })
 
 afterAll(async () => {

@@ -15,7 +15,7 @@ import {
 } from '../../src/broker/bank_tokens.ts'
 import { Refusal } from '../../src/consent/refusal.ts'
 import { findConsent } from '../../src/storage/consents.ts'
-import { admitMessenger } from '../support/consents.ts'
+import { approveMessenger } from '../support/consents.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { bankTokenUse, linkedConsent } from '../support/linked_consents.ts'
 import {
@@ -53,7 +53,7 @@ beforeAll(async () => {
   const open = () => testBroker(database.serviceUrl, { banks: [citi], bankPort, ...house })
   broker = await open()
   others = [await open(), await open()]
-  await admitMessenger(broker, citi)
+  await approveMessenger(broker, citi)
 })
 afterAll(async () => {
   for (const one of [broker, ...others]) await one.close()

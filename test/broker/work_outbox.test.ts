@@ -4,7 +4,7 @@ import { withClient } from '../../sandbox/postgres_database.ts'
 import { BankUnavailable, type BankPort, type BankTokens } from '../../src/broker/bank_port.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { backoff_ms, limits, workOutbox } from '../../src/broker/work_outbox.ts'
-import { admitMessenger } from '../support/consents.ts'
+import { approveMessenger } from '../support/consents.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { bankTokenUse, linkedConsent } from '../support/linked_consents.ts'
 import { memoryMarks, testBank, testBroker, type TestBroker } from '../support/test_broker.ts'
@@ -36,7 +36,7 @@ beforeAll(async () => {
   const open = () => testBroker(database.serviceUrl, { banks: [citi], bankPort, ...house })
   broker = await open()
   other = await open()
-  await admitMessenger(broker, citi)
+  await approveMessenger(broker, citi)
 })
 afterAll(async () => {
   await broker.close()

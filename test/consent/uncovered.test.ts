@@ -95,7 +95,7 @@ describe('a release', () => {
       'class_denied',
     )
     expect(refusal({ ...asked, approval: { ...approval, class: 'data_subject' } })).toBe(
-      'delivery_not_covered',
+      'class_denied',
     )
   })
 

@@ -531,7 +531,7 @@ describe('a recipient that the bank does not approve', () => {
 })
 
 describe('every page', () => {
-  it('is kept by nobody, framed by nobody, and loads nothing but its own stylesheet and mark', async () => {
+  it('is kept by nobody, framed by nobody, and loads nothing but its own stylesheet and logo', async () => {
     const { headers } = await app.browser().get((await app.push()).address)
     expect(headers).toMatchObject({
       'cache-control': 'no-store',
@@ -552,11 +552,11 @@ describe('every page', () => {
     expect(headers['access-control-allow-origin']).toBeUndefined()
   })
 
-  it('finds its stylesheet and mark, and nothing else beside them', async () => {
+  it('finds its stylesheet and logo, and nothing else beside them', async () => {
     const style = await supertest(app.app).get('/web/style.css').expect(200)
     expect(style.headers['content-type']).toContain('text/css')
-    const mark = await supertest(app.app).get('/web/mark.svg').expect(200)
-    expect(mark.headers['content-type']).toContain('image/svg+xml')
+    const logo = await supertest(app.app).get('/web/logo.svg').expect(200)
+    expect(logo.headers['content-type']).toContain('image/svg+xml')
     await supertest(app.app).get('/web/other').expect(404)
   })
 })

@@ -7,9 +7,10 @@ import { openAuthorization } from '../../src/authorization/authorization.ts'
 import { pointer_hours } from '../../src/broker/deliver.ts'
 import { page_transactions } from '../../src/broker/read_accounts.ts'
 import { clusterNames } from '../../src/consent/cluster.ts'
+import { allowedPurposes } from '../../src/consent/purpose.ts'
 import { refusalReasons } from '../../src/consent/refusal.ts'
 import { createApp } from '../../src/http/app.ts'
-import { body_bytes_max, jsonBody, openContract } from '../../src/http/contract.ts'
+import { body_bytes_max, jsonBody, openContract, readDocument } from '../../src/http/contract.ts'
 import { problems } from '../../src/http/problem.ts'
 import { openLog } from '../../src/observe/log.ts'
 import { newSigner } from '../support/jwt.ts'
@@ -50,6 +51,12 @@ describe('openapi.yaml says what the code keeps to', () => {
 
   it('names every reason of a refusal', () => {
     expect(refusalReasons.filter((reason) => !text.includes(`\`${reason}\``))).toEqual([])
+  })
+
+  it('lists the purposes that a consent may name', () => {
+    const { schemas } = Object(readDocument().components)
+    const { purpose } = schemas.AuthorizationDetails.items.properties
+    expect(purpose.enum.toSorted()).toEqual(allowedPurposes)
   })
 
   it('has the clusters and the limits', () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import supertest from 'supertest'
 import { BankUnavailable, type TransactionsQuery } from '../../src/broker/bank_port.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { limits } from '../../src/consent/terms.ts'
@@ -156,12 +157,65 @@ describe('transactions', () => {
       .expect(400)
   })
 
+  /** The key of a second page. */
+  const keyOf = async (query: Record<string, string>): Promise<string> => {
+    nextPageKey = 'second'
+    const { body } = await of(query).expect(200)
+    nextPageKey = undefined
+    return body.page.nextPageKey
+  }
+  const daysAgo = (days: number) =>
+    new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10)
+
+  it('go on within the range and the limit of the first page, said again or not', async () => {
+    const query = { startDate: daysAgo(9), endDate: daysAgo(2), limit: '10' }
+    const pageKey = await keyOf(query)
+    await of({ pageKey }).expect(200)
+    await of({ ...query, pageKey }).expect(200)
+    const [{ pageKey: _, ...first } = {}, ...others] = asked
+    expect(first).toMatchObject({ startTime: `${daysAgo(9)}T00:00:00.000Z`, limit: 10 })
+    const second = { ...first, pageKey: 'second' }
+    expect(others).toEqual([second, second])
+    expect((await releases()).map(({ body }) => body)).toEqual(
+      Array(3).fill(expect.objectContaining({ since: daysAgo(9) })),
+    )
+  })
+
+  it.each([
+    ['another start', { startDate: daysAgo(8) }],
+    ['another end', { endDate: daysAgo(1) }],
+    ['another limit', { limit: '11' }],
+  ])('do not go on when a page key comes with %s', async (_, contradiction) => {
+    const query = { startDate: daysAgo(9), endDate: daysAgo(2), limit: '10' }
+    const pageKey = await keyOf(query)
+    const { body } = await of({ ...query, pageKey, ...contradiction }).expect(400)
+    expect(body.errors).toMatchObject([{ in: 'query', name: 'pageKey' }])
+    expect(await releases()).toHaveLength(1)
+  })
+
+  it('do not go on when the look-back has left the range of a page key', async () => {
+    const pageKey = await keyOf({})
+    const real = api.broker.now
+    Reflect.set(api.broker, 'now', () => real() + 86_400_000)
+    token = api.consentToken(consent)
+    const { body } = await of({ pageKey }).expect(400)
+    Reflect.set(api.broker, 'now', real)
+    expect(body.errors).toMatchObject([{ name: 'pageKey', detail: /begin anew/ }])
+    expect(await lastEntry()).toMatchObject({ kind: 'release' })
+  })
+
   it('are not given for a page key that was never given', async () => {
-    const { body } = await of({ pageKey: 'forged' }).expect(400)
-    expect(body.errors).toEqual([
-      { in: 'query', name: 'pageKey', detail: expect.stringContaining('not given by this server') },
-    ])
-    expect(await releases()).toEqual([])
+    const pageKey = await keyOf({ startDate: daysAgo(9) })
+    const [range = '', sealed = ''] = pageKey.split('.')
+    const other = Buffer.from(
+      Buffer.from(range, 'base64url').toString().replace(daysAgo(9), daysAgo(10)),
+    ).toString('base64url')
+    for (const forged of ['forged', range, `${other}.${sealed}`, `${range}.${other}`]) {
+      const { body } = await of({ pageKey: forged }).expect(400)
+      const detail = expect.stringContaining('not given by this server')
+      expect(body.errors).toEqual([{ in: 'query', name: 'pageKey', detail }])
+    }
+    expect(await releases()).toHaveLength(1)
   })
 
   it.each([
@@ -177,6 +231,10 @@ describe('transactions', () => {
     ['startTime=2026-01-02T00:00:00Z&endTime=2026-01-02T01:00:00%2B01:00', 'endTime'],
     ['startTime=2026-01-01T00:00:00Z&startDate=2026-01-01', 'startDate'],
     ['endTime=9999-12-31T23:59:59-10:00', 'endTime'],
+    ['startTime=2026-01-01%2000:00:00Z', 'startTime'],
+    ['endTime=2026-01-01T00:00:00+02:00', 'endTime'],
+    ['startDate=9000-01-01', 'startDate'],
+    ['startTime=9000-01-01T00:00:00Z', 'startTime'],
   ])('are not asked for with %s', async (query, name) => {
     const path = `${accounts}/${consent.checking}/transactions`
     const { body } = await api.call('get', `${path}?${query}`, token).expect(400)
@@ -219,6 +277,9 @@ describe('what a consent does not cover is refused, recorded, and not asked of t
       'time_not_covered',
     ))
 
+  it('a range that ends before the look-back begins', () =>
+    refused(`${accounts}/${consent.checking}/transactions?endDate=2020-01-01`, 'time_not_covered'))
+
   it('reading what is shown to the customer only', async () => {
     consent = await api.consent({ delivery: 'link_out' })
     token = api.consentToken(consent)
@@ -252,8 +313,9 @@ describe('no data is given', () => {
 
   it('to a token that opens no consent', async () => {
     const own = api.clientToken(recipient, 'grant_management_query')
-    const { body } = await api.call('get', accounts, own).expect(403)
+    const { body, headers } = await api.call('get', accounts, own).expect(403)
     expect(body.code).toBe('insufficient_scope')
+    expect(headers['www-authenticate']).toMatch(/^DPoP error="insufficient_scope", .*algs="/)
   })
 
   it('for an interaction id that is no UUID', async () => {
@@ -261,7 +323,9 @@ describe('no data is given', () => {
       .call('get', accounts, token)
       .set('x-fapi-interaction-id', 'urn:uuid:c770aef3-6784-41f7-8e0e-ff5f97bddb3a')
       .expect(400)
-    expect(body.errors).toMatchObject([{ in: 'header', name: 'x-fapi-interaction-id' }])
+    expect(body.errors).toEqual([
+      { in: 'header', name: 'x-fapi-interaction-id', detail: expect.any(String) },
+    ])
     expect(headers['x-fapi-interaction-id']).toMatch(/^[0-9a-f-]{36}$/)
     expect(await releases()).toEqual([])
   })
@@ -271,6 +335,15 @@ describe('no data is given', () => {
     const { headers } = await api.call('put', accounts, token).expect(405)
     expect(headers['allow']).toBe('GET')
     expect(await releases()).toEqual([])
+  })
+
+  it('at a path that cannot be read', async () => {
+    const { body, headers } = await supertest(api.app).get(`${accounts}/%ff`).expect(400)
+    expect(body.code).toBe('malformed')
+    expect(headers).toMatchObject({
+      'cache-control': 'no-store',
+      'x-fapi-interaction-id': expect.any(String),
+    })
   })
 
   it('at another spelling of the path', async () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import supertest from 'supertest'
+import { random128 } from '../../src/storage/ids.ts'
 import { writeEpoch } from '../../src/broker/write_epoch.ts'
 import { parseCheckpoint } from '../../src/merkle/checkpoint.ts'
 import { equalBytes } from '../../src/merkle/hash.ts'
@@ -22,6 +23,7 @@ let auditor: string
 beforeAll(async () => {
   database = await testDatabase()
   api = await apiApp(database.serviceUrl)
+  auditor = api.clientToken('auditor', 'ledger:read', otherBank)
 })
 
 afterAll(async () => {
@@ -37,7 +39,6 @@ async function bytes(path: string): Promise<Buffer> {
 }
 
 async function bundleAt(bundle: Bundle): Promise<Uint8Array[]> {
-  auditor = api.clientToken('auditor', 'ledger:read', otherBank)
   const { body } = await api.call('get', `${ledger}/${tilePath(bundle)}`, auditor).expect(200)
   return decodeBundle(body, bundle.width)
 }
@@ -54,7 +55,13 @@ async function growTo(size: number, { signed = true } = {}): Promise<void> {
         decide: () => ({
           entry: {
             kind: 'refusal',
-            body: { class: 'advertising', client: 'ads', count: 1, reason: 'class_denied' },
+            body: {
+              class: 'advertising',
+              client: 'ads',
+              count: 1,
+              reason: 'class_denied',
+              salt: random128(),
+            },
           },
         }),
       }),
@@ -156,14 +163,16 @@ describe('entries', () => {
       api.clientToken('back-end', 'consents:revoke', otherBank),
       api.clientToken(recipient, 'grant_management_query'),
     ]) {
-      const { body } = await api.call('get', path, token).expect(403)
+      const { body, headers } = await api.call('get', path, token).expect(403)
       expect(body.code).toBe('insufficient_scope')
+      expect(headers['www-authenticate']).toMatch(
+        /^DPoP error="insufficient_scope", scope="ledger:read", .*algs="/,
+      )
     }
   })
 
   it('are kept by no cache, and given to no other origin', async () => {
-    const token = api.clientToken('auditor', 'ledger:read', otherBank)
-    const { headers } = await api.call('get', path, token).expect(200)
+    const { headers } = await api.call('get', path, auditor).expect(200)
     expect(headers['cache-control']).toBe('private, no-store')
     expect(headers).not.toHaveProperty('access-control-allow-origin')
     expect(headers).not.toHaveProperty('content-encoding')

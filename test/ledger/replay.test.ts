@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { decodeEntry, messenger, openLedger, random128 } from '../support/ledger_builder.ts'
+import { messenger, random128 } from '../support/ledger_builder.ts'
 import { replayAll, started, tamper, violationOf } from './replaying.ts'
 
 const day = 86_400_000
@@ -60,14 +60,6 @@ describe('a ledger of every kind of entry', () => {
     ledger.suspend()
     ledger.approve({ clusters: ['BALANCES'] })
     ledger.release(consent, { clusters: ['BALANCES'], since: undefined } as never)
-    expect(violationOf(ledger.entries)).toBeUndefined()
-  })
-
-  it('lets the approval that stands be entered again', () => {
-    const ledger = openLedger()
-    ledger.approve()
-    const { body } = decodeEntry(ledger.entries[1] ?? new Uint8Array())
-    ledger.append('recipient.approve', body)
     expect(violationOf(ledger.entries)).toBeUndefined()
   })
 

@@ -134,6 +134,20 @@ const broken: { readonly [R in Rule]: Readonly<Record<string, Broken>> } = {
       ledger.approve({}, { claims: { purposes: [purpose] } }),
     'an approval of fewer clusters': (ledger) =>
       ledger.approve({}, { claims: { clusters: ['BALANCES'] } }),
+    'an approval of a customer as a recipient': (ledger) =>
+      ledger.approve({ recipient: 'own.example', class: 'data_subject' }),
+    'a paper kept from before the suspension': (ledger) => {
+      ledger.wait(60_000)
+      const kept = Math.floor(Date.parse(ledger.time()) / 1000) - 30
+      ledger.suspend()
+      ledger.approve({ iat: kept })
+    },
+    'a paper as old as the one that stands': (ledger) => {
+      const { body } = decodeEntry(ledger.entries[1] ?? new Uint8Array())
+      ledger.approve({ iat: Number((body as { iat: number }).iat), clusters: ['BALANCES'] })
+    },
+    'a paper of a time to come': (ledger) =>
+      ledger.approve({ iat: Math.floor(Date.parse(ledger.time()) / 1000) + 62 }),
     'an approval of other keys': (ledger) => ledger.approve({}, { claims: { keys: [] } }),
     'an approval of an advertiser': (ledger) =>
       ledger.approve({ recipient: 'adnetwork.example', class: 'advertising' }),

@@ -4,6 +4,7 @@ import supertest from 'supertest'
 import { mintAccessToken } from '../../src/authorization/access_token.ts'
 import { openAuthorization, type Authorization } from '../../src/authorization/authorization.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
+import type { Broker } from '../../src/broker/broker.ts'
 import { grantConsent } from '../../src/broker/grant_consent.ts'
 import { scopeOf } from '../../src/consent/cluster.ts'
 import type { RequestedTerms } from '../../src/consent/terms.ts'
@@ -209,7 +210,12 @@ async function activeConsent(
   return { id, checking: first, savings: second }
 }
 
-async function entriesOf(broker: TestBroker, ofBank: string, consentId?: string): Promise<Entry[]> {
+/** A bank's ledger, or what of it names one consent. */
+export async function entriesOf(
+  broker: Broker,
+  ofBank: string,
+  consentId?: string,
+): Promise<Entry[]> {
   const size = (await findLedger(broker.db, ofBank))?.size ?? 0
   const leaves = await readLeaves(broker.db, ofBank, { from: 0, to: size })
   return leaves

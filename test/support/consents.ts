@@ -9,8 +9,8 @@ import { requestedConsent, type TestBank } from './test_broker.ts'
 
 export const purpose = 'https://w3id.org/dpv#RequestedServiceProvision'
 
-/** The bank admits `messenger` for one purpose and three clusters. */
-export async function admitMessenger(broker: Broker, bank: TestBank): Promise<void> {
+/** The bank approves `messenger` for one purpose and three clusters. */
+export async function approveMessenger(broker: Broker, bank: TestBank): Promise<void> {
   const jws = bank.approve({
     recipient: 'messenger',
     class: 'messaging_platform',
@@ -51,7 +51,9 @@ export async function activeConsent(
       const evidence = { login: 'A'.repeat(43), terms: 'A'.repeat(43) }
       return {
         entry: { kind: 'consent.grant', body: { ...terms, ...evidence, consent: id } },
-        effects: [{ set: 'consent', record: { ...record, consent: moved, linkId: random128() } }],
+        effects: [
+          { kind: 'consent.save', record: { ...record, consent: moved, linkId: random128() } },
+        ],
       }
     },
   })

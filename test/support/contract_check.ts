@@ -25,7 +25,8 @@ interface Reference {
 
 /**
  * Holds answers against openapi.yaml: the operation has that status, the status that content type and those headers, and the
- * JSON is what the schema says, without a member that it does not name. Throws for an answer that is not described.
+ * JSON is what the schema says, without a member that it does not name. Throws for an answer that is not described, and for one
+ * that carries a header of ours which is not.
  */
 export function contractCheck(): (method: string, path: string, answer: Answer) => void {
   const document = closed(readDocument())
@@ -52,12 +53,22 @@ export function contractCheck(): (method: string, path: string, answer: Answer) 
 const matcher = (template: string): RegExp =>
   new RegExp(`^${template.replace(/\{(tile|bundle)\}/, '.+').replace(/\{\w+\}/g, '[^/]+')}$`)
 
+/** What clients act on. Others are for browsers, or everywhere the same. */
+const ourHeaders = [
+  ...['access-control-allow-origin', 'allow', 'cache-control', 'countersign-entry', 'dpop-nonce'],
+  ...['location', 'retry-after', 'www-authenticate', 'x-fapi-interaction-id'],
+]
+
 function checkHeaders(
   document: OpenApi,
   validators: Ajv2020,
   { at, described, answer }: { at: readonly string[]; described: Described; answer: Answer },
 ): void {
-  for (const name of Object.keys(described.headers ?? {})) {
+  const names = Object.keys(described.headers ?? {})
+  const known = names.map((name) => name.toLowerCase())
+  const unknown = ourHeaders.find((name) => name in answer.headers && !known.includes(name))
+  if (unknown !== undefined) throw new Error(`${at.join(' ')} has no ${unknown}`)
+  for (const name of names) {
     const header = resolve<Header>(document, [...at, 'headers', name])
     const value = answer.headers[name.toLowerCase()]
     if (value === undefined && header.value?.required !== true) continue

@@ -48,7 +48,7 @@ export interface LedgerBuilder {
   /** The time of the next entry. */
   time(): string
   append(kind: string, body: Readonly<Record<string, unknown>>, envelope?: Envelope): number
-  approve(approval?: Partial<Approval>, signing?: Partial<Signing>): number
+  approve(approval?: Partial<Approval & { iat: number }>, signing?: Partial<Signing>): number
   suspend(recipient?: string): number
   /** Grants a consent and returns its id. */
   grant(body?: Partial<Terms>): string
@@ -105,6 +105,7 @@ export function openLedger({
   const terms = new Map<string, Terms>()
   let totals: Totals = noTotals
   let now = Date.UTC(2026, 0, 1)
+  let signedAt = 0
 
   const time = () => new Date(now).toISOString()
 
@@ -153,7 +154,9 @@ export function openLedger({
     time,
     append,
     approve(approval, signing) {
-      const body = approvalBody(approval)
+      // Later than any before it, and than a suspension in the same second.
+      signedAt = Math.max(signedAt, Math.floor(now / 1000)) + 1
+      const body = { iat: signedAt, ...approvalBody(approval) }
       return append('recipient.approve', {
         ...body,
         jws: signApproval({
@@ -192,13 +195,14 @@ export function openLedger({
         client: 'adnetwork.example',
         count: 1,
         reason: 'class_denied',
+        salt: random128(),
         ...body,
       }),
     epoch: (body) => append('epoch', { size: entries.length, ...body }),
   }
 }
 
-function approvalBody(approval: Partial<Approval> = {}) {
+function approvalBody(approval: Partial<Approval & { iat: number }> = {}) {
   const { suspended: _, ...wanted } = approval
   return {
     class: 'messaging_platform' as const,

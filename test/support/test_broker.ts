@@ -29,6 +29,7 @@ export interface TestBank extends Bank {
     purposes: string[]
     clusters: Cluster[]
     keys?: string[]
+    iat?: number
   }): string
 }
 
@@ -44,9 +45,9 @@ export function testBank(id: string): TestBank {
     issuer: 'https://bank.example',
     fdxBaseUrl: 'https://bank.example/fdx/v6',
     key,
-    approve(claims) {
+    approve({ iat = Math.floor(Date.now() / 1000), ...claims }) {
       const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-      const input = `${part({ alg: 'ES256', typ: approval_typ })}.${part({ iss: id, aud: originOf(id), keys: [], ...claims })}`
+      const input = `${part({ alg: 'ES256', typ: approval_typ })}.${part({ iss: id, aud: originOf(id), keys: [], iat, ...claims })}`
       const signature = sign('sha256', Buffer.from(input), {
         key: privateKey,
         dsaEncoding: 'ieee-p1363',

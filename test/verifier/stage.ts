@@ -1,10 +1,10 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { verifierCrypto as crypto } from '../../src/cli/verifier_crypto.ts'
 import { parsePolicy } from '../../src/merkle/policy.ts'
 import { formatVkey } from '../../src/merkle/vkey.ts'
-import { verifyJws } from '../../src/storage/jws.ts'
-import { nodeHasher, verifyEd25519 } from '../../src/storage/node_crypto.ts'
+import { nodeHasher } from '../../src/storage/node_crypto.ts'
 import type { Finding, Report } from '../../src/verifier/report.ts'
 import { openSource } from '../../src/verifier/source.ts'
 import { verifyLedger } from '../../src/verifier/verify.ts'
@@ -51,7 +51,6 @@ export interface Stage {
 
 export async function newStage(): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-verify-'))
-  const crypto = { hasher: nodeHasher, verifyEd25519, verifyJws }
   const verify: Stage['verify'] = ({ policy = policyOf(key), earlier } = {}) =>
     verifyLedger(openSource(folder), { policy: parsePolicy(nodeHasher, policy), earlier, crypto })
   return {

@@ -101,7 +101,7 @@ describe.each(Object.entries(pages))('the %s page', (_, html) => {
     const loaded = [
       ...html.matchAll(/<(?:link|img|iframe|object|embed)[^>]*(?:href|src)="([^"]*)"/g),
     ]
-    expect(loaded.map(([, address]) => address)).toEqual(['/web/style.css', '/web/mark.svg'])
+    expect(loaded.map(([, address]) => address)).toEqual(['/web/style.css', '/web/logo.svg'])
   })
 
   it('has one main part, one first heading, a language and a title', () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Router, type Request, type RequestHandler } from 'express'
 import type { Broker } from '../broker/broker.ts'
 import { bankOfPointer, openPointer, pointer_form, showDelivery } from '../broker/deliver.ts'
-import { AnswerTooLate } from '../broker/release.ts'
+import { lastArrival } from '../broker/last_arrival.ts'
 import { revokeConsent } from '../broker/revoke_consent.ts'
 import { findDevice } from '../storage/devices.ts'
 import { loginIndexOf } from '../storage/links.ts'
@@ -19,7 +19,6 @@ import {
   rememberBrowser,
   sessionOf,
 } from './browser_session.ts'
-import { lastArrival } from './connections_routes.ts'
 import { formSteps, leadingOn, pageHeaders, sendOn, sendPage } from './page.ts'
 import { pageErrors, PageRefused } from './page_errors.ts'
 import { dropAfter } from './send_released.ts'
@@ -28,7 +27,7 @@ import { dropAfter } from './send_released.ts'
  * The page behind a pointer. A pointer is never a credential: opened, it shows and consumes nothing and is not even looked up.
  * The figures come on a form sent from a browser that has proven the bank login; the pointer alone can only stop things.
  */
-export function deliveryRoutes(broker: Broker): Router {
+export function pointerRoutes(broker: Broker): Router {
   const page = pageHeaders(broker, { referrer: 'no-referrer' })
   const form = [...page, ...formSteps(broker)]
   const router = Router()
@@ -53,14 +52,14 @@ export function deliveryRoutes(broker: Broker): Router {
   router.post(
     '/d/:pointer/login',
     ...form,
-    toIdentityLogin(broker, (req) => ({ for: 'delivery', pointer: pointerOf(req) })),
+    toIdentityLogin(broker, (req) => ({ for: 'pointer', pointer: pointerOf(req) })),
   )
   router.use(pageErrors)
   return router
 }
 
 /** Back from the bank: a new cookie, and the pointer's page again, since figures are shown on a form only. */
-export const returnToDelivery: Returns['delivery'] = async (
+export const returnToPointer: Returns['pointer'] = async (
   broker,
   { req, res, session, login },
   { bank, purpose: { pointer } },
@@ -68,7 +67,7 @@ export const returnToDelivery: Returns['delivery'] = async (
   if (login === 'cancelled') await leaveSession(broker, session)
   else {
     const index = loginIndexOf(broker.vault, { bank, bankSubject: login.subject })
-    const stage = { at: 'delivery', bank, login: index.toString('base64url') } as const
+    const stage = { at: 'pointer', bank, login: index.toString('base64url') } as const
     await enterSession(broker, { req, res, stage })
   }
   sendOn(res, `/d/${pointer}`)
@@ -88,10 +87,8 @@ function show(broker: Broker): RequestHandler {
     const { released, figures } = await showDelivery(broker, wish)
     const entry = { n: released.n, hash: Buffer.from(released.hash).toString('base64') }
     const html = deliveryPage({ bank: bankOf(broker, bank).legalName, figures, entry })
-    const left_ms = released.deadline - performance.now()
-    if (left_ms <= 0) throw new AnswerTooLate('the page was not ready within 2 s of its entry')
+    dropAfter(res, released.deadline)
     sendPage(res.set('countersign-entry', `${entry.n} ${entry.hash}`), html)
-    dropAfter(res, left_ms)
   }
 }
 
@@ -102,7 +99,7 @@ async function provenLogin(
   bank: string,
 ): Promise<{ by: 'session' | 'device'; loginIndex: Buffer } | undefined> {
   const stage = (await sessionOf(broker, req))?.stage
-  if ((stage?.at === 'delivery' || stage?.at === 'connections') && stage.bank === bank)
+  if ((stage?.at === 'pointer' || stage?.at === 'connections') && stage.bank === bank)
     return { by: 'session', loginIndex: Buffer.from(stage.login, 'base64url') }
   const cookie = readCookie(broker, req, deviceCookie(bank))
   const loginIndex = cookie === undefined ? undefined : await findDevice(broker, { bank, cookie })
@@ -115,7 +112,8 @@ function stop(broker: Broker): RequestHandler {
     if (delivery === undefined) throw nothingHere()
     const { bank, consentId } = delivery
     const { at } = await revokeConsent(broker, {
-      ...{ bank, consentId },
+      bank,
+      consentId,
       by: 'customer',
       reason: 'USER_ACTION',
     })

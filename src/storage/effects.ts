@@ -1,0 +1,64 @@
+import type { Client } from 'pg'
+import { consentValues, saveConsentSql } from './consent_row.ts'
+import type { Effect } from './ledger_state.ts'
+
+/** One statement for an effect. Its values were checked before the lock. */
+export function effectQuery(client: Client, bank: string, effect: Effect): Promise<unknown> {
+  switch (effect.kind) {
+    case 'consent.save':
+      return client.query({
+        name: 'save_consent',
+        text: saveConsentSql,
+        values: [bank, ...consentValues(effect.record, effect.sealed)],
+      })
+    case 'consent.remove':
+      return client.query('delete from consents where bank_id = $1 and id = $2', [bank, effect.id])
+    case 'approval.save': {
+      const {
+        recipient,
+        class: named,
+        purposes,
+        clusters,
+        keys,
+        iat,
+        suspendedAt,
+      } = effect.approval
+      return client.query(
+        `insert into approvals (bank_id, recipient, class, purposes, clusters, keys, iat, suspended_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (bank_id, recipient) do update set class = excluded.class, purposes = excluded.purposes,
+           clusters = excluded.clusters, keys = excluded.keys, iat = excluded.iat,
+           suspended_at = excluded.suspended_at`,
+        [bank, recipient, named, purposes, clusters, keys, iat, suspendedAt ?? null],
+      )
+    }
+    case 'tally.take': {
+      const { client: caller, consent, reason, minute } = effect.key
+      return client.query(
+        `update refusal_tallies set pending = pending - $6 where bank_id = $1 and client_id = $2 and consent_id = $3
+           and reason = $4 and minute = to_timestamp($5 / 1000.0)`,
+        [bank, caller, consent, reason, minute, effect.count],
+      )
+    }
+    case 'refresh_tokens.end':
+      return client.query(
+        `update refresh_tokens set ended_at = clock_timestamp()
+         where bank_id = $1 and consent_id = $2 and ended_at is null`,
+        [bank, effect.consent],
+      )
+    case 'bank_token.end':
+      return client.query(
+        `insert into outbox (bank_id, id, task, about)
+         values ($1, 'bank_token.revoke ' || $2, 'bank_token.revoke', $2) on conflict (bank_id, id) do nothing`,
+        [bank, effect.id],
+      )
+    case 'devices.end':
+      return client.query(
+        `delete from devices d using links l
+         where d.bank_id = $1 and l.bank_id = $1 and l.id = $2 and d.login_index = l.login_index
+           and not exists (select from consents c join links k on k.bank_id = c.bank_id and k.id = c.link_id
+             where c.bank_id = $1 and k.login_index = l.login_index and c.state = 'active')`,
+        [bank, effect.linkId],
+      )
+  }
+}

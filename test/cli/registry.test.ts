@@ -1,0 +1,196 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { generateKey, publicKey } from '../../sandbox/banks/bank_keys.ts'
+import { openLedger } from '../../src/broker/open_ledger.ts'
+import type { Class } from '../../src/consent/class.ts'
+import type { Entry } from '../../src/ledger/entry.ts'
+import { findClient } from '../../src/storage/clients.ts'
+import { entriesOf } from '../support/api_app.ts'
+import { purpose } from '../support/consents.ts'
+import { testBank, type TestBank } from '../support/test_broker.ts'
+import { operator, type Operator } from './operator.ts'
+
+const redirectUri = 'https://recipient.example/callback'
+
+let at: Operator
+let jwks: string
+let privateJwks: string
+
+beforeAll(async () => {
+  at = await operator()
+  await at.withBroker(async (broker) => {
+    for (const { id } of at.banks) await openLedger(broker, id)
+  })
+  const key = await generateKey()
+  jwks = await at.file('jwks.json', JSON.stringify({ keys: [publicKey(key)] }))
+  privateJwks = await at.file('private.json', JSON.stringify({ keys: [key] }))
+})
+
+afterAll(() => at.close())
+
+type Options = Readonly<Record<string, string | undefined>>
+
+const argvOf = (options: Options): string[] =>
+  Object.entries(options).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, value],
+  )
+
+const registration = (): Options => ({
+  'legal-name': 'Recipient, Inc.',
+  lei: '7H6GLXDRUGQFU57RNE97',
+  website: 'https://recipient.example',
+  contact: 'security@recipient.example',
+  jwks,
+})
+
+const addRecipient = (id: string, change: Options = {}) =>
+  at.countersign(
+    ...['recipient', 'add', '--id', id],
+    ...argvOf({
+      ...registration(),
+      'redirect-uri': redirectUri,
+      class: 'messaging_platform',
+      page: `${id}-page`,
+      ...change,
+    }),
+  )
+
+const addClient = (id: string, change: Options = {}) =>
+  at.countersign(
+    ...['client', 'add', '--id', id],
+    ...argvOf({ ...registration(), kind: 'bank', bank: 'first-bank', ...change }),
+  )
+
+/** Hands in an approval that `signer` signed as the bank whose name it bears. */
+async function approve(recipient: string, signer: TestBank, named: Class = 'messaging_platform') {
+  const clusters: Parameters<TestBank['approve']>[0]['clusters'] = ['BALANCES']
+  const jws = signer.approve({ recipient, class: named, purposes: [purpose], clusters })
+  const path = await at.file('approval.jws', jws)
+  return at.countersign('recipient', 'approve', '--bank', signer.id, '--jws', path)
+}
+
+const found = (id: string) => at.withBroker((broker) => findClient(broker.db, id))
+
+const entries = (bank: string): Promise<Entry[]> =>
+  at.withBroker((broker) => entriesOf(broker, bank))
+
+const said = (code: number, out: string) => ({ code, out, err: '' })
+const failed = (err: string) => ({ code: 1, out: '', err })
+
+describe('recipient add', () => {
+  it('registers a recipient with its class, keys and pages', async () => {
+    expect(await addRecipient('messenger')).toEqual(said(0, 'messenger is registered\n'))
+    expect(await found('messenger')).toMatchObject({
+      kind: 'recipient',
+      class: 'messaging_platform',
+      legalName: 'Recipient, Inc.',
+      redirectUris: [redirectUri],
+      pages: ['messenger-page'],
+    })
+  })
+
+  it.each<[string, string, () => Options]>([
+    ['an LEI of the wrong form', '--lei 123 is not an LEI', () => ({ lei: '123' })],
+    ['an unknown class', '--class friend is not a class', () => ({ class: 'friend' })],
+    ['a website that is no URL', '--website here is not a URL', () => ({ website: 'here' })],
+    ['a private key', '--jwks holds a private key', () => ({ jwks: privateJwks })],
+    ['no JWK Set', '--jwks does not hold a JWK Set', () => ({ jwks: at.config.banksFile })],
+    ['no redirect URI', 'a recipient has a redirect URI', () => ({ 'redirect-uri': undefined })],
+    ['a page that is taken', 'the id or a page is taken', () => ({ page: 'messenger-page' })],
+    ['a page of no form', 'the id or a page has a form', () => ({ page: 'a page' })],
+  ])('refuses %s, and registers nothing', async (_, why, change) => {
+    const { code, out, err } = await addRecipient('second', change())
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err.startsWith(why)).toBe(true)
+    expect(await found('second')).toBeUndefined()
+  })
+})
+
+describe('recipient approve', () => {
+  it("enters what the bank's key signed", async () => {
+    expect(await approve('messenger', at.banks[0])).toEqual(
+      said(0, 'first-bank approves messenger as messaging_platform\n'),
+    )
+    expect((await entries('first-bank')).at(-1)).toMatchObject({
+      kind: 'recipient.approve',
+      body: { recipient: 'messenger', class: 'messaging_platform', clusters: ['BALANCES'] },
+    })
+  })
+
+  it('refuses what another key signed in its name', async () => {
+    const before = await entries('first-bank')
+    const { code, out, err } = await approve('messenger', testBank('first-bank'))
+    expect({ code, out }).toEqual({ code: 1, out: '' })
+    expect(err).toBe("the approval is not signed by the bank's key\n")
+    expect(await entries('first-bank')).toEqual(before)
+  })
+
+  it('refuses a class that can never receive, however it is signed', async () => {
+    await addRecipient('ads', { class: 'advertising' })
+    expect(await approve('ads', at.banks[0], 'advertising')).toEqual(
+      failed('class advertising can never receive data\n'),
+    )
+  })
+})
+
+describe('recipient suspend', () => {
+  it('enters the suspension at one bank, and refuses what is suspended', async () => {
+    const suspend = () =>
+      at.countersign('recipient', 'suspend', '--bank', 'first-bank', '--id', 'messenger')
+    const { code, out } = await suspend()
+    const last = (await entries('first-bank')).at(-1)
+    expect(last).toMatchObject({
+      kind: 'recipient.suspend',
+      body: { by: 'operator', recipient: 'messenger' },
+    })
+    expect({ code, out }).toEqual({
+      code: 0,
+      out: `messenger is suspended at first-bank from ${last?.at}\n`,
+    })
+    expect(await suspend()).toEqual(failed('recipient suspended\n'))
+  })
+})
+
+describe('recipient disable', () => {
+  it('suspends at every bank that approves it, and is for good', async () => {
+    await addRecipient('budget-app')
+    for (const bank of at.banks) await approve('budget-app', bank)
+    const disable = () => at.countersign('recipient', 'disable', '--id', 'budget-app')
+    expect(await disable()).toEqual(said(0, 'budget-app is disabled\n'))
+    for (const { id } of at.banks)
+      expect((await entries(id)).at(-1)).toMatchObject({
+        kind: 'recipient.suspend',
+        body: { by: 'operator', recipient: 'budget-app' },
+      })
+    expect(await found('budget-app')).toBeUndefined()
+    expect(await disable()).toEqual({
+      code: 1,
+      out: 'budget-app is not an enabled client\n',
+      err: '',
+    })
+  })
+})
+
+describe('client add', () => {
+  it("registers a bank's back end and its auditor", async () => {
+    expect(await addClient('back-end', { scope: 'consents:revoke' })).toEqual(
+      said(0, 'back-end is registered\n'),
+    )
+    expect(await found('back-end')).toMatchObject({ kind: 'bank', bank: 'first-bank' })
+    await addClient('auditor', { kind: 'auditor', scope: 'ledger:read' })
+    expect(await found('auditor')).toMatchObject({ kind: 'auditor', scopes: ['ledger:read'] })
+  })
+
+  it.each<[string, string, Options]>([
+    ['for a bank of no directory', 'no bank nowhere is in the directory', { bank: 'nowhere' }],
+    [
+      'with a scope that its kind cannot have',
+      'a client of kind auditor cannot have the scope consents:revoke',
+      { kind: 'auditor', scope: 'consents:revoke' },
+    ],
+  ])('registers none %s', async (_, why, change) => {
+    const { code, err } = await addClient('third', change)
+    expect(code).toBe(2)
+    expect(err.startsWith(why)).toBe(true)
+    expect(await found('third')).toBeUndefined()
+  })
+})
