@@ -103,8 +103,8 @@ async function settled({ ownerUrl }: World): Promise<void> {
 }
 
 /** One statement, so that both questions are of the same moment. */
-const isPending = (ownerUrl: string): Promise<boolean> =>
-  withClient(ownerUrl, async (client) => {
+function isPending(ownerUrl: string): Promise<boolean> {
+  return withClient(ownerUrl, async (client) => {
     const { rows } = await client.query<{ pending: boolean }>(
       `select exists (select from consents where state = 'active' and redeemed_at is null
            and granted_at <= clock_timestamp() - interval '10 minutes')
@@ -112,6 +112,7 @@ const isPending = (ownerUrl: string): Promise<boolean> =>
     )
     return rows[0]?.pending ?? true
   })
+}
 
 /** Every ledger's files, as an auditor gets them. */
 async function takeFiles(world: World, folder: string): Promise<LedgerFiles[]> {

@@ -18,6 +18,7 @@ import { openEarlyCheck } from './storage/early_check.ts'
 import { findLedger } from './storage/ledgers.ts'
 import { isDatabaseUrl, openMarks } from './storage/marks_place.ts'
 import { pendingMigrations } from './storage/migrate.ts'
+import { openRefusalCounter } from './storage/refusals.ts'
 import { unfitness } from './storage/readiness.ts'
 import { openVault } from './storage/vault.ts'
 
@@ -36,7 +37,10 @@ export interface Composed {
 /** Puts a broker together from its configuration. Nothing is written, and nothing listens. */
 export async function compose(config: Config): Promise<Composed> {
   const log = openLog(config.logLevel)
+  // Pools of their own, so that neither banks that hang nor a flood of requests can keep signing from a connection.
   const db = openDatabase(config.databaseUrl)
+  const askingDb = openDatabase(config.databaseUrl, { connections_max: 6 })
+  const signingDb = openDatabase(config.databaseUrl, { connections_max: 2 })
   const databases = [config.databaseUrl, config.marks].filter(isDatabaseUrl)
   const banks = openBanks(
     { ...config, databases },
@@ -50,11 +54,12 @@ export async function compose(config: Config): Promise<Composed> {
     ids.map((bank) => [bank, ledgerKey(config.ledgerSeed, ledgerOrigin(config.issuer, bank))]),
   )
   const marks = openMarks(config.marks)
-  const signer = openSigner(db, { keys, marks: marks.store, alarm: log.alarm })
+  const signer = openSigner(signingDb, { keys, marks: marks.store, alarm: log.alarm })
   const connections = openDoorConnections(config.databaseUrl, { connections_max: ids.length + 2 })
   const door = openDoor(connections, signer)
   const broker: Broker = {
     db,
+    askingDb,
     door,
     signer,
     keys,
@@ -62,6 +67,7 @@ export async function compose(config: Config): Promise<Composed> {
     bankPort: banks.port,
     vault: openVault(config.masterKey),
     earlyCheck: openEarlyCheck(db),
+    countRefusal: openRefusalCounter(db),
     classOf: (client) => classOf(db, client),
     issuer: config.issuer,
     observe: { dropped: log.dropped, alarm: log.alarm },
@@ -74,7 +80,7 @@ export async function compose(config: Config): Promise<Composed> {
       await door.close()
       await connections.close()
       await marks.close()
-      await db.knex.destroy()
+      for (const { knex } of [db, askingDb, signingDb]) await knex.destroy()
       banks.close()
     },
   }

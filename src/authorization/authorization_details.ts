@@ -70,10 +70,12 @@ const schema = {
       profile: object({
         page_id: id,
         psid: id,
-        // Shown on our pages: no control characters, and none that turn the direction of what follows.
+        // Shown on our pages, in quotation marks: none of those, no control or line characters, none without a width of its
+        // own but the joiner of emoji, and none that turns the direction of what follows.
         display_name: {
           type: 'string',
-          pattern: '^[^\\p{Cc}\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]{1,100}$',
+          pattern:
+            '^[^\\p{Cc}"\\u201c-\\u201f\\u200b\\u2028\\u2029\\u2060\\ufeff\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]{1,100}$',
         },
       }),
     },

@@ -14,6 +14,8 @@ import type { EgressAnswer, Gateway } from './egress.ts'
 /** A bank that lists accounts in more pages than this is not asked for the rest. */
 const account_pages_max = 10
 
+const accounts_max = 10_000
+
 // Only what is relied on: banks add members of their own, and the minimiser passes none that it does not name.
 const ajv = new Ajv2020()
 const text = { type: 'string', minLength: 1, maxLength: 256 }
@@ -93,7 +95,12 @@ export function openFdx({
       for (let pages = 0; pages < account_pages_max; pages++) {
         const url = urlOf(bank, '/accounts', { resultType: 'details', offset })
         const answer = await ask(url, access, isAccounts)
-        found.push(...answer.accounts)
+        for (const account of answer.accounts) found.push(account)
+        if (found.length > accounts_max)
+          throw new BankUnavailable(
+            'too_large',
+            `${bank.id} lists more than ${accounts_max} accounts`,
+          )
         offset = answer.page?.nextOffset
         if (offset === undefined) return found
       }

@@ -136,7 +136,7 @@ async function renewLocked(
 ): Promise<BankTokens> {
   const place = { bank: use.bank, id: use.row.id, linkId: use.linkId }
   try {
-    return await inBank(broker.db, use.bank, async (tx) => {
+    return await inBank(broker.askingDb, use.bank, async (tx) => {
       await allowIdle(tx, limits.renewal_idle_ms)
       const row = await lockBankToken(tx, place)
       if (row === undefined) throw new Refusal('consent_revoked')

@@ -1,6 +1,7 @@
 import type { Database } from '../storage/database.ts'
 import type { Class } from '../consent/class.ts'
 import type { EarlyCheck } from '../storage/early_check.ts'
+import type { CountRefusal } from '../storage/refusals.ts'
 import type { Vault } from '../storage/vault.ts'
 import type { Door } from './append.ts'
 import { BankUnavailable, type Bank, type BankPort } from './bank_port.ts'
@@ -10,6 +11,8 @@ import type { LedgerKey, LedgerSigner } from './signing.ts'
 /** What every verb needs; made once in main.ts and handed in first. */
 export interface Broker {
   readonly db: Database
+  /** For transactions that stay open while a bank is asked: a bank that hangs holds up nothing else. */
+  readonly askingDb: Database
   readonly door: Door
   readonly signer: LedgerSigner
   /** The key of each bank's ledger. */
@@ -18,6 +21,7 @@ export interface Broker {
   readonly bankPort: BankPort
   readonly vault: Vault
   readonly earlyCheck: EarlyCheck
+  readonly countRefusal: CountRefusal
   /** The class under which a client is registered. */
   readonly classOf: (client: string) => Promise<Class>
   /** The authorization server's issuer identifier, and the base of every URL given out. */

@@ -2,31 +2,43 @@ import type { Cluster } from '../consent/cluster.ts'
 import type { LinkKey } from '../storage/vault.ts'
 import type { FdxAccount, FdxTransaction } from './bank_port.ts'
 
+/** What a member may hold. What is of another kind than its member's does not pass. */
+type Kind = 'text' | 'word' | 'time' | 'number'
+
 /**
  * What may pass, by data cluster: members named here, and no others. FDX v6 names; an account number never passes, only the
  * last four digits of it.
  */
-const accountMembers: Readonly<Partial<Record<Cluster, readonly string[]>>> = {
-  ACCOUNT_BASIC: ['accountCategory', 'accountType', 'productName', 'nickname', 'status'],
-  BALANCES: ['currentBalance', 'availableBalance', 'balanceAsOf', 'creditLine', 'availableCredit'],
+const accountMembers: Readonly<Partial<Record<Cluster, Readonly<Record<string, Kind>>>>> = {
+  ACCOUNT_BASIC: {
+    accountCategory: 'word',
+    accountType: 'word',
+    productName: 'text',
+    nickname: 'text',
+    status: 'word',
+  },
+  BALANCES: {
+    currentBalance: 'number',
+    availableBalance: 'number',
+    balanceAsOf: 'time',
+    creditLine: 'number',
+    availableCredit: 'number',
+  },
 }
 
-const transactionMembers = [
-  'description',
-  'memo',
-  'payee',
-  'postedTimestamp',
-  'transactionTimestamp',
-  'debitCreditMemo',
-  'transactionType',
-  'status',
-  'amount',
-  'category',
-  'subCategory',
-]
-
-/** Members that a bank fills with words, in which a number may hide. */
-const texts: readonly string[] = ['nickname', 'productName', 'description', 'memo', 'payee']
+const transactionMembers: Readonly<Record<string, Kind>> = {
+  description: 'text',
+  memo: 'text',
+  payee: 'text',
+  postedTimestamp: 'time',
+  transactionTimestamp: 'time',
+  debitCreditMemo: 'word',
+  transactionType: 'word',
+  status: 'word',
+  amount: 'number',
+  category: 'text',
+  subCategory: 'text',
+}
 
 /** An account as these clusters show it, under the handle of the consent. */
 export function minimiseAccount(
@@ -35,7 +47,7 @@ export function minimiseAccount(
 ): Record<string, unknown> {
   const shown: Record<string, unknown> = { accountId: handle }
   for (const cluster of clusters) {
-    for (const member of accountMembers[cluster] ?? []) copy(account, shown, member)
+    Object.assign(shown, passed(account, accountMembers[cluster] ?? {}))
     if (cluster === 'ACCOUNT_BASIC') shown['accountNumberDisplay'] = lastFour(account)
   }
   const code = currencyOf(account)
@@ -48,17 +60,22 @@ export function minimiseTransaction(
   transaction: FdxTransaction,
   { handle, key }: { handle: string; key: LinkKey },
 ): Record<string, unknown> {
-  const shown: Record<string, unknown> = {
+  return {
     accountId: handle,
     transactionId: key.pseudonym(`transaction ${String(transaction['transactionId'])}`),
+    ...passed(transaction, transactionMembers),
   }
-  for (const member of transactionMembers) copy(transaction, shown, member)
-  return shown
 }
 
-/** Runs of eight digits or more, spaced or not, can be account or card numbers: all but the last four are hidden. */
+/** Eight digits or more, whatever spaces and signs stand between them, and IBANs. */
+const numbers =
+  /[A-Z]{2}\d{2}(?:[\p{Z}-]*[A-Z0-9]{4}){2,7}(?:[\p{Z}-]*[A-Z0-9]{1,3})?|\d(?:[\p{Z}\p{P}\p{S}\p{Cf}]*\d){7,}/gu
+
+/** Hides what can be an account or card number, but for its last four characters. */
 export function maskNumbers(text: string): string {
-  return text.replace(/\d(?:[ .\-/]?\d){7,}/g, (run) => `••••${run.replace(/\D/g, '').slice(-4)}`)
+  return text
+    .normalize('NFKC')
+    .replace(numbers, (run) => `••••${run.replace(/[^0-9A-Z]/g, '').slice(-4)}`)
 }
 
 /** `••••1234`, from whatever the bank gives as a number or display of one. */
@@ -78,13 +95,27 @@ export function currencyOf(account: Readonly<Record<string, unknown>>): string |
   return typeof code === 'string' && /^[A-Z]{3}$/.test(code) ? code : undefined
 }
 
-/** Plain values only: what is nested was not looked into, and does not pass. */
-function copy(
+function passed(
   from: Readonly<Record<string, unknown>>,
-  to: Record<string, unknown>,
-  member: string,
-) {
-  const value = from[member]
-  if (typeof value === 'number' || typeof value === 'boolean') to[member] = value
-  if (typeof value === 'string') to[member] = texts.includes(member) ? maskNumbers(value) : value
+  members: Readonly<Record<string, Kind>>,
+): Record<string, unknown> {
+  const shown: Record<string, unknown> = {}
+  for (const [member, kind] of Object.entries(members)) {
+    const value = pass[kind](from[member])
+    if (value !== undefined) shown[member] = value
+  }
+  return shown
+}
+
+const matching =
+  (pattern: RegExp) =>
+  (value: unknown): unknown =>
+    typeof value === 'string' && pattern.test(value) ? value : undefined
+
+const pass: Readonly<Record<Kind, (value: unknown) => unknown>> = {
+  text: (value) => (typeof value === 'string' ? maskNumbers(value) : undefined),
+  // The words of FDX's enumerations: letters, and too few digits for a number.
+  word: matching(/^[A-Za-z][A-Za-z_]{0,39}\d{0,2}$/),
+  time: matching(/^\d{4}-\d{2}-\d{2}(T[\d:.]{5,12}(Z|[+-]\d{2}:?\d{2})?)?$/),
+  number: (value) => (typeof value === 'number' && Number.isFinite(value) ? value : undefined),
 }

@@ -58,8 +58,8 @@ export interface TransactionsWish extends Partial<PagedRange> {
 }
 
 /**
- * FDX `GET /accounts/{accountId}/transactions`; without a start it begins where the consent's look-back does. Throws `BadPageKey`
- * too.
+ * FDX `GET /accounts/{accountId}/transactions`; without a start it begins where the consent's look-back does, and with a page key
+ * it goes on with that one's range. Throws `BadPageKey` where it cannot.
  */
 export function readTransactions(
   broker: Broker,
@@ -88,9 +88,9 @@ export function readTransactions(
   )
 }
 
-/** The range as it was said, or the one that a page key goes on with, which nothing said beside it may contradict. */
-function rangeOf(wish: TransactionsWish, lookbackStart: string): PagedRange {
-  const { startTime = lookbackStart, endTime, limit = page_transactions.default } = wish
+/** The range as it was said, or the one that a page key goes on with, which what is said beside it may only repeat. */
+function rangeOf(wish: TransactionsWish, earliest: string): PagedRange {
+  const { startTime = earliest, endTime, limit = page_transactions.default } = wish
   if (wish.pageKey === undefined) {
     if (endTime !== undefined && endTime <= startTime) throw new Refusal('time_not_covered')
     return { startTime, ...(endTime === undefined ? {} : { endTime }), limit }
@@ -99,7 +99,7 @@ function rangeOf(wish: TransactionsWish, lookbackStart: string): PagedRange {
   const isSame = (name: keyof PagedRange) => (wish[name] ?? begun[name]) === begun[name]
   if (!isSame('startTime') || !isSame('endTime') || !isSame('limit'))
     throw new BadPageKey('was given for another range or limit')
-  if (begun.startTime < lookbackStart)
+  if (begun.startTime < earliest)
     throw new BadPageKey('goes on with a range that the look-back has left: begin anew')
   return begun
 }

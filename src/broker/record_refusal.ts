@@ -1,7 +1,7 @@
 import type { Class } from '../consent/class.ts'
 import type { RefusalReason } from '../consent/refusal.ts'
 import { random128 } from '../storage/ids.ts'
-import { countRefusal, passedTallies } from '../storage/refusals.ts'
+import { passedTallies } from '../storage/refusals.ts'
 import { tallyName, type TallyKey } from '../storage/ledger_state.ts'
 import { DoorBusy, DoorUnavailable, type Draft } from './append.ts'
 import type { Broker } from './broker.ts'
@@ -16,7 +16,7 @@ export async function recordRefusal(
   refused: { bank: string; client: string; class: Class; reason: RefusalReason; consent?: string },
 ): Promise<void> {
   const { bank, client, reason } = refused
-  const { key, first } = await countRefusal(broker.db, bank, {
+  const { key, first } = await broker.countRefusal(bank, {
     client,
     class: refused.class,
     consent: refused.consent ?? '',

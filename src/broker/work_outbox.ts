@@ -23,7 +23,7 @@ export const limits = {
 export async function workOutbox(broker: Broker, bank: string): Promise<number> {
   let done = 0
   while (done < limits.tasks_per_turn_max) {
-    const outcome = await inBank(broker.db, bank, (tx) => workOne(broker, tx, bank))
+    const outcome = await inBank(broker.askingDb, bank, (tx) => workOne(broker, tx, bank))
     if (outcome !== 'done') break
     done += 1
   }

@@ -82,4 +82,5 @@ function causeOf(error: unknown): Record<string, unknown> {
 }
 
 /** The database quotes values in its messages, and parsers what they could not read. */
-const mayQuote = (error: Error): boolean => 'severity' in error || error instanceof SyntaxError
+const mayQuote = (error: Error): boolean =>
+  'severity' in error || error instanceof SyntaxError || error instanceof URIError

@@ -1,10 +1,16 @@
+/** As many calls wait for the database as may. */
+export class QueueFull extends Error {
+  override readonly name = 'QueueFull'
+}
+
 /**
  * Turns a statement over many rows into a function of one: calls made while a batch is at the database gather into the next
- * one. One batch is in flight at a time, there is no timer, and a batch that fails fails for all in it.
+ * one. One batch is in flight at a time, there is no timer, and a batch that fails fails for all in it. Calls beyond
+ * `waiting_max` are refused with `QueueFull`.
  */
 export function batched<K, V>(
   run: (keys: readonly K[]) => Promise<readonly V[]>,
-  { max }: { max: number },
+  { max, waiting_max = 4_096 }: { max: number; waiting_max?: number },
 ): (key: K) => Promise<V> {
   interface Waiting {
     readonly key: K
@@ -34,6 +40,8 @@ export function batched<K, V>(
 
   return (key) =>
     new Promise((resolve, reject) => {
+      if (queue.length >= waiting_max)
+        return reject(new QueueFull(`${waiting_max} calls are waiting`))
       queue.push({ key, resolve, reject })
       // In a later turn, so that the calls of this one share the batch.
       if (!running) {

@@ -3,6 +3,9 @@ import { inBank, type Database } from './database.ts'
 /** Rows removed in one statement, so that none holds its locks for long. */
 const batch_rows = 5_000
 
+/** The same, while the door waits. */
+const locked_rows = 200
+
 /** What each table may forget, and when. A fetch is kept long enough for a bank's monthly statement to be matched. */
 const forgettable = [
   ['pushed_requests', "expires_at < clock_timestamp() - interval '1 hour'"],
@@ -14,10 +17,6 @@ const forgettable = [
   ['fetches', "at < clock_timestamp() - interval '60 days'"],
   ['outbox', "done_at < clock_timestamp() - interval '30 days'"],
   ['bank_tokens', "ended_at < clock_timestamp() - interval '1 day'"],
-  [
-    'consents',
-    "state in ('requested', 'declined') and created_at < clock_timestamp() - interval '1 day'",
-  ],
 ] as const
 
 const forgettableEverywhere = ['replays', 'sessions'] as const
@@ -33,6 +32,20 @@ export async function purgeBank(db: Database, bank: string): Promise<void> {
         ),
       ),
     )
+  await purgeUngranted(db, bank)
+}
+
+/** Consents that were asked for and never granted: under the bank's lock, since a customer may be about to approve one. */
+async function purgeUngranted(db: Database, bank: string): Promise<void> {
+  await inBank(db, bank, async (tx) => {
+    await tx.raw('select from ledger_locks where bank_id = ? for update', [bank])
+    await tx.raw(
+      `delete from consents where ctid in (
+         select ctid from consents where bank_id = ? and state in ('requested', 'declined')
+           and created_at < clock_timestamp() - interval '1 day' limit ${locked_rows})`,
+      [bank],
+    )
+  })
 }
 
 /** Removes what can matter no more and belongs to no bank. */

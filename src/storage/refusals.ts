@@ -1,28 +1,75 @@
 import { isRefusalReason, type RefusalReason } from '../consent/refusal.ts'
 import type { Class } from '../consent/class.ts'
+import { batched } from './batched.ts'
 import { inBank, type Database } from './database.ts'
 import type { TallyKey } from './ledger_state.ts'
 
-/** Counts one refusal in its minute, durably. `first` when it is the first of its kind in that minute. */
-export async function countRefusal(
-  db: Database,
+/** An attempt that was refused. `consent` is empty when none is named. */
+export interface Refused {
+  readonly client: string
+  readonly class: Class
+  readonly consent: string
+  readonly reason: RefusalReason
+}
+
+/** Counts a refusal in its minute, durably; `first` for one caller, the first of its kind in that minute. */
+export type CountRefusal = (
   bank: string,
-  refused: { client: string; class: Class; consent: string; reason: RefusalReason },
-): Promise<{ key: TallyKey; first: boolean }> {
-  return inBank(db, bank, async (tx) => {
-    const { rows } = await tx.raw<{ rows: { minute_ms: string; first: boolean }[] }>(
-      `insert into refusal_tallies as t (bank_id, client_id, consent_id, reason, minute, class, pending)
-       values (?, ?, ?, ?, date_trunc('minute', clock_timestamp()), ?, 1)
-       on conflict (bank_id, client_id, consent_id, reason, minute) do update set pending = t.pending + 1
-       returning floor(extract(epoch from minute) * 1000)::bigint as minute_ms, xmax = 0 as first`,
-      [bank, refused.client, refused.consent, refused.reason, refused.class],
-    )
-    const row = rows[0]
-    if (row === undefined) throw new Error('a refusal was not counted')
-    const { client, consent, reason } = refused
-    return { key: { client, consent, reason, minute: Number(row.minute_ms) }, first: row.first }
+  refused: Refused,
+) => Promise<{ readonly key: TallyKey; readonly first: boolean }>
+
+/** One statement for all refusals at a bank that arrive while another is at the database: a flood of them is one row. */
+export function openRefusalCounter(db: Database): CountRefusal {
+  const counters = new Map<string, ReturnType<typeof counterOf>>()
+  const counterOf = (bank: string) =>
+    batched((many: readonly Refused[]) => countMany(db, bank, many), { max: batch_max })
+  return (bank, refused) => {
+    const count = counters.get(bank) ?? counterOf(bank)
+    counters.set(bank, count)
+    return count(refused)
+  }
+}
+
+const batch_max = 256
+
+async function countMany(db: Database, bank: string, many: readonly Refused[]) {
+  const kinds = [...new Map(many.map((one) => [nameOf(one), one])).values()]
+  const counts = new Map<string, number>()
+  for (const one of many) counts.set(nameOf(one), (counts.get(nameOf(one)) ?? 0) + 1)
+  const rows = await inBank(db, bank, async (tx) => {
+    const found = await tx.raw<{ rows: (TallyRow & { first: boolean })[] }>(countSql, [
+      bank,
+      kinds.map(({ client }) => client),
+      kinds.map(({ consent }) => consent),
+      kinds.map(({ reason }) => reason),
+      kinds.map((one) => one.class),
+      kinds.map((one) => counts.get(nameOf(one)) ?? 0),
+    ])
+    return found.rows
+  })
+  const counted = new Map(
+    rows.map((row) => [nameOf(keyOf(row)), { key: keyOf(row), first: row.first }]),
+  )
+  return many.map((one) => {
+    const found = counted.get(nameOf(one))
+    if (found === undefined) throw new Error('a refusal was not counted')
+    const answer = { key: found.key, first: found.first }
+    found.first = false
+    return answer
   })
 }
+
+const nameOf = ({ client, consent, reason }: Pick<Refused, 'client' | 'consent' | 'reason'>) =>
+  `${client} ${consent} ${reason}`
+
+// In one order, so that two processes with the same kinds cannot wait for each other.
+const countSql = `
+  insert into refusal_tallies as t (bank_id, client_id, consent_id, reason, minute, class, pending)
+  select ?, r.client_id, r.consent_id, r.reason, date_trunc('minute', clock_timestamp()), r.class, r.pending
+  from unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::bigint[]) as r(client_id, consent_id, reason, class, pending)
+  order by r.client_id, r.consent_id, r.reason
+  on conflict (bank_id, client_id, consent_id, reason, minute) do update set pending = t.pending + excluded.pending
+  returning client_id, consent_id, reason, floor(extract(epoch from minute) * 1000)::bigint as minute_ms, xmax = 0 as first`
 
 /** The tallies of minutes that have passed and are not written yet; those written two minutes ago or more are removed. */
 export async function passedTallies(db: Database, bank: string): Promise<TallyKey[]> {
@@ -37,14 +84,16 @@ export async function passedTallies(db: Database, bank: string): Promise<TallyKe
        order by minute limit 256`,
       [bank],
     )
-    return rows.map((row) => ({
-      client: row.client_id,
-      consent: row.consent_id,
-      reason: reasonOf(row.reason),
-      minute: Number(row.minute_ms),
-    }))
+    return rows.map(keyOf)
   })
 }
+
+const keyOf = (row: TallyRow): TallyKey => ({
+  client: row.client_id,
+  consent: row.consent_id,
+  reason: reasonOf(row.reason),
+  minute: Number(row.minute_ms),
+})
 
 interface TallyRow {
   client_id: string

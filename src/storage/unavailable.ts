@@ -21,7 +21,7 @@ const lost = /(^| - )(Connection terminated|Client has encountered a connection 
 export function databaseUnavailable(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
   const { name, message, code }: { name?: unknown; message?: unknown; code?: unknown } = error
-  // pg and knex give a lost connection and an exhausted pool no code.
-  if (name === 'KnexTimeoutError' || lost.test(String(message))) return true
+  // pg and knex give a lost connection and an exhausted pool no code, nor do we a full queue.
+  if (name === 'QueueFull' || name === 'KnexTimeoutError' || lost.test(String(message))) return true
   return passing.test(String(code)) || unreachable.includes(String(code))
 }

@@ -79,6 +79,15 @@ describe('the answers of the authorization server are those of openapi.yaml', ()
     await call('delete').expect(204)
     await call('get').expect(404)
     await supertest(oauth.app).put(path).expect(405).expect(kept('get', path))
+    const code = await client.code()
+    const { body: revoked } = await client.redeem(code).expect(200)
+    await client.redeem(code).expect(400)
+    const { headers } = await call(
+      'get',
+      `/oauth/grants/${revoked.grant_id}`,
+      revoked.access_token,
+    ).expect(401)
+    expect(headers['www-authenticate']).toMatch(/^DPoP error="invalid_token"/)
   })
 })
 

@@ -19,6 +19,7 @@ import { random128, routed } from '../../src/storage/ids.ts'
 import { verifyJws } from '../../src/storage/jws.ts'
 import { readLeaves, findLedger } from '../../src/storage/ledgers.ts'
 import type { MarkStore } from '../../src/storage/marks.ts'
+import { openRefusalCounter } from '../../src/storage/refusals.ts'
 import { openVault } from '../../src/storage/vault.ts'
 
 /** One bank of a test, with the private key that signs its approvals. */
@@ -99,6 +100,7 @@ export async function testBroker(
   },
 ): Promise<TestBroker> {
   const db = openDatabase(serviceUrl)
+  const askingDb = openDatabase(serviceUrl, { connections_max: 6 })
   const connections = openDoorConnections(serviceUrl, { connections_max: 4 })
   const keys = new Map(banks.map((bank) => [bank.id, ledgerKey(seed, originOf(bank.id))]))
   const alarms: string[] = []
@@ -110,6 +112,7 @@ export async function testBroker(
   const door = openDoor(connections, signer)
   const broker: TestBroker = {
     db,
+    askingDb,
     door,
     signer,
     keys,
@@ -119,6 +122,7 @@ export async function testBroker(
     issuer: 'https://broker.example',
     now: Date.now,
     earlyCheck: openEarlyCheck(db),
+    countRefusal: openRefusalCounter(db),
     classOf: (client) => Promise.resolve(classOf(client)),
     observe: { dropped: () => undefined, alarm: (bank, why) => alarms.push(`${bank}: ${why}`) },
     bankPort: {
@@ -129,6 +133,7 @@ export async function testBroker(
       await door.close()
       await connections.close()
       await db.knex.destroy()
+      await askingDb.knex.destroy()
     },
   }
   try {
