@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parsePolicy } from '../src/merkle/policy.ts'
-import { verifyJws } from '../src/storage/jws.ts'
-import { nodeHasher, verifyEd25519 } from '../src/storage/node_crypto.ts'
+import { nodeHasher } from '../src/storage/node_crypto.ts'
+import { verifierCrypto } from '../src/cli/verifier_crypto.ts'
 import { openSource } from '../src/verifier/source.ts'
 import { verifyLedger } from '../src/verifier/verify.ts'
 
@@ -12,7 +12,7 @@ const policy = parsePolicy(nodeHasher, await readFile(join(folder, 'policy'), 'u
 const began = performance.now()
 const report = await verifyLedger(openSource(folder), {
   policy,
-  crypto: { hasher: nodeHasher, verifyEd25519, verifyJws },
+  crypto: verifierCrypto,
 })
 const took_s = (performance.now() - began) / 1_000
 if (!report.verified) throw new Error(JSON.stringify(report.findings))

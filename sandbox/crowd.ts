@@ -54,7 +54,7 @@ export function startCrowd({
   const tooLate: Acknowledged[] = []
   const revocations_ms: number[] = []
   const running: Promise<void>[] = []
-  let stopped = false
+  const stopping = new AbortController()
 
   const note = (status: number | 'lost') => answers.set(status, (answers.get(status) ?? 0) + 1)
 
@@ -103,7 +103,7 @@ export function startCrowd({
     running.push(
       (async () => {
         // A client stays with one process until that gives no answer.
-        for (let place = i; !stopped;)
+        for (let place = i; !stopping.signal.aborted;)
           if (!(await read(urls[place % urls.length] ?? '', pick(consents)))) place += 1
       })(),
     )
@@ -118,14 +118,14 @@ export function startCrowd({
       running.push(
         (async () => {
           for (const consent of consents.slice(1)) {
-            if (stopped) return
+            if (stopping.signal.aborted) return
             await Promise.all([revoke(consent), sleep(every_ms)])
           }
         })(),
       )
     },
     async stop() {
-      stopped = true
+      stopping.abort()
       await Promise.all(running)
       agent.destroy()
     },

@@ -208,8 +208,8 @@ const reads = {
   head: `
     select h.size, h.edge, h.totals, h.origin, h.vkey,
       floor(extract(epoch from greatest(h.at, clock_timestamp())) * 1000)::bigint as at_ms,
-      coalesce(floor(extract(epoch from clock_timestamp()
-        - case when u.at <= clock_timestamp() then u.at else coalesce(s.signed_at, '-infinity') end) * 1000), 0) as unsigned_ms
+      case when u.n is null then 0 else floor(extract(epoch from clock_timestamp()
+        - case when u.at <= clock_timestamp() then u.at else coalesce(s.signed_at, to_timestamp(0)) end) * 1000) end as unsigned_ms
     from ledger_heads h
     left join ledger_signed s on s.bank_id = h.bank_id
     left join entries u on u.bank_id = h.bank_id and u.n = coalesce(s.size, 0)

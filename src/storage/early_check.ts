@@ -2,7 +2,7 @@ import type { Approval } from '../consent/terms.ts'
 import { approvalOf, type ApprovalRow } from './approval_row.ts'
 import { batched } from './batched.ts'
 import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
-import type { Database } from './database.ts'
+import { inOneGo, type Database } from './database.ts'
 import type { ConsentRecord } from './ledger_state.ts'
 
 /** One request for data, before anything is fetched. */
@@ -50,19 +50,16 @@ async function checkMany(
   bank: string,
   many: readonly Asked[],
 ): Promise<(Standing | undefined)[]> {
-  const rows = await db.knex.transaction(async (tx) => {
-    await tx.raw(
-      "select set_config('app.bank', ?, true), set_config('synchronous_commit', 'off', true)",
-      [bank],
-    )
-    const found = await tx.raw<{ rows: StandingRow[] }>(checkSql, [
+  const rows = await inOneGo<StandingRow>(db, bank, {
+    name: 'early_check',
+    text: checkSql,
+    values: [
       many.map((one) => one.consent),
       many.map((one) => one.recipient),
       many.map((one) => one.fetch),
       many.map((one) => one.interaction),
       bank,
-    ])
-    return found.rows
+    ],
   })
   const byOrder = new Map(rows.map((row) => [Number(row.ord), standingOf(row)]))
   return many.map((_, i) => byOrder.get(i + 1))
@@ -70,8 +67,8 @@ async function checkMany(
 
 const checkSql = `
   with asked as (
-    select * from unnest(?::text[], ?::text[], ?::text[], ?::text[]) with ordinality as a(consent_id, recipient, fetch_id, interaction, ord)
-  ), bank as (select ?::text as id), noted as (
+    select * from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality as a(consent_id, recipient, fetch_id, interaction, ord)
+  ), bank as (select $5::text as id), noted as (
     insert into fetches (bank_id, id, consent_id, interaction)
     select bank.id, a.fetch_id, a.consent_id, a.interaction from bank, asked a
     join consents c on c.bank_id = (select id from bank) and c.id = a.consent_id

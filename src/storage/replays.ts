@@ -1,5 +1,5 @@
 import { batched } from './batched.ts'
-import type { Database } from './database.ts'
+import { onConnection, type Database } from './database.ts'
 import { hashOf } from './ids.ts'
 
 /** A value that is accepted once, and would be refused for its age after `expires` (milliseconds since the epoch). */
@@ -29,17 +29,17 @@ const claimSql = `
   with relaxed as materialized (select set_config('synchronous_commit', 'off', true))
   insert into replays (hash, expires_at)
   select r.hash, to_timestamp(r.expires / 1000.0)
-  from relaxed, unnest(?::bytea[], ?::bigint[]) as r(hash, expires)
+  from relaxed, unnest($1::bytea[], $2::bigint[]) as r(hash, expires)
   order by r.hash
   on conflict do nothing
   returning hash`
 
 async function claimMany(db: Database, many: readonly Once[]): Promise<boolean[]> {
   const hashes = many.map(({ value }) => hashOf(value))
-  const { rows } = await db.knex.raw<{ rows: { hash: Buffer }[] }>(claimSql, [
-    hashes,
-    many.map(({ expires }) => Math.ceil(expires) + clocks_ms),
-  ])
+  const expiries = many.map(({ expires }) => Math.ceil(expires) + clocks_ms)
+  const { rows } = await onConnection(db, (client) =>
+    client.query<{ hash: Buffer }>({ name: 'claim', text: claimSql, values: [hashes, expiries] }),
+  )
   const taken = new Set(rows.map(({ hash }) => hash.toString('base64')))
   // The first caller of a batch has the value; `delete` tells the second that it is gone.
   return hashes.map((hash) => taken.delete(hash.toString('base64')))

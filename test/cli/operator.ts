@@ -47,8 +47,8 @@ export interface Operator {
   countersign(...argv: string[]): Promise<Answer>
   /** Keeps a file for a command to read, and returns its path. */
   file(name: string, content: string): Promise<string>
-  /** Something done by a broker of this configuration. */
-  withBroker<T>(work: (broker: Broker) => Promise<T>): Promise<T>
+  /** A broker of this configuration, in the test's own process. */
+  readonly broker: Broker
   close(): Promise<void>
 }
 
@@ -76,6 +76,7 @@ export async function operator(options: { migrated?: boolean } = {}): Promise<Op
     sandbox: false,
   }
   const env = await environmentOf(config, join(folder, 'keys'))
+  const { broker, close } = await compose(config)
   return {
     database,
     config,
@@ -83,11 +84,9 @@ export async function operator(options: { migrated?: boolean } = {}): Promise<Op
     banks,
     file,
     countersign: (...argv) => countersign(env, ...argv),
-    async withBroker(work) {
-      const { broker, close } = await compose(config)
-      return work(broker).finally(close)
-    },
+    broker,
     async close() {
+      await close()
       await database.drop()
       await rm(folder, { recursive: true })
     },

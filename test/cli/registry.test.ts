@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { generateKey, publicKey } from '../../sandbox/banks/bank_keys.ts'
 import { openLedger } from '../../src/broker/open_ledger.ts'
 import type { Class } from '../../src/consent/class.ts'
-import type { Entry } from '../../src/ledger/entry.ts'
 import { findClient } from '../../src/storage/clients.ts'
 import { entriesOf } from '../support/api_app.ts'
 import { purpose } from '../support/consents.ts'
@@ -17,9 +16,7 @@ let privateJwks: string
 
 beforeAll(async () => {
   at = await operator()
-  await at.withBroker(async (broker) => {
-    for (const { id } of at.banks) await openLedger(broker, id)
-  })
+  for (const { id } of at.banks) await openLedger(at.broker, id)
   const key = await generateKey()
   jwks = await at.file('jwks.json', JSON.stringify({ keys: [publicKey(key)] }))
   privateJwks = await at.file('private.json', JSON.stringify({ keys: [key] }))
@@ -68,10 +65,9 @@ async function approve(recipient: string, signer: TestBank, named: Class = 'mess
   return at.countersign('recipient', 'approve', '--bank', signer.id, '--jws', path)
 }
 
-const found = (id: string) => at.withBroker((broker) => findClient(broker.db, id))
+const found = (id: string) => findClient(at.broker.db, id)
 
-const entries = (bank: string): Promise<Entry[]> =>
-  at.withBroker((broker) => entriesOf(broker, bank))
+const entries = (bank: string) => entriesOf(at.broker, bank)
 
 const said = (code: number, out: string) => ({ code, out, err: '' })
 const failed = (err: string) => ({ code: 1, out: '', err })
@@ -91,7 +87,6 @@ describe('recipient add', () => {
   it.each<[string, string, () => Options]>([
     ['an LEI of the wrong form', '--lei 123 is not an LEI', () => ({ lei: '123' })],
     ['an unknown class', '--class friend is not a class', () => ({ class: 'friend' })],
-    ['a website that is no URL', '--website here is not a URL', () => ({ website: 'here' })],
     ['a private key', '--jwks holds a private key', () => ({ jwks: privateJwks })],
     ['no JWK Set', '--jwks does not hold a JWK Set', () => ({ jwks: at.config.banksFile })],
     ['no redirect URI', 'a recipient has a redirect URI', () => ({ 'redirect-uri': undefined })],

@@ -11,25 +11,24 @@ let consent: string
 
 beforeAll(async () => {
   at = await operator()
-  consent = await at.withBroker(async (broker) => {
-    const [bank] = at.banks
-    await openLedger(broker, bank.id)
-    await insertClient(broker.db, {
-      id: 'messenger',
-      kind: 'recipient',
-      class: 'messaging_platform',
-      legalName: 'Harbor Messaging, Inc.',
-      lei: '7H6GLXDRUGQFU57RNE97',
-      website: 'https://recipient.example',
-      contacts: [],
-      jwks: { keys: [] },
-      redirectUris: [],
-      scopes: [],
-      pages: [],
-    })
-    await approveMessenger(broker, bank)
-    return (await activeConsent(broker, bank.id)).id
+  const { broker, banks } = at
+  const [bank] = banks
+  await openLedger(broker, bank.id)
+  await insertClient(broker.db, {
+    id: 'messenger',
+    kind: 'recipient',
+    class: 'messaging_platform',
+    legalName: 'Harbor Messaging, Inc.',
+    lei: '7H6GLXDRUGQFU57RNE97',
+    website: 'https://recipient.example',
+    contacts: [],
+    jwks: { keys: [] },
+    redirectUris: [],
+    scopes: [],
+    pages: [],
   })
+  await approveMessenger(broker, bank)
+  consent = (await activeConsent(broker, bank.id)).id
 })
 
 afterAll(() => at.close())
@@ -38,7 +37,7 @@ const revoke = (id: string) => at.countersign('revoke', '--consent', id)
 
 it('ends a consent by the operator, once; again it names the same time', async () => {
   const first = await revoke(consent)
-  const last = await at.withBroker(async (broker) => (await entriesOf(broker, 'first-bank')).at(-1))
+  const last = (await entriesOf(at.broker, 'first-bank')).at(-1)
   expect(last).toMatchObject({ kind: 'consent.revoke', body: { by: 'operator', consent } })
   const said = `${consent} revoked at ${last?.at}`
   expect(first).toEqual({ code: 0, out: `${said}\n`, err: '' })

@@ -93,7 +93,11 @@ const loginOf = (customer: string): BankLogin => ({
   acr: 'urn:example:password',
   authTime: Math.floor(Date.now() / 1000),
   idToken: `signed by the bank for ${customer}`,
-  tokens: { access_token: `access of ${customer}`, expires: Date.now() + 600_000 },
+  tokens: {
+    access_token: `access of ${customer}`,
+    refresh_token: `renewal for ${customer}`,
+    expires: Date.now() + 600_000,
+  },
 })
 
 function answering(fake: FakeBanks): FakeBanks {
