@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import type { JWK } from 'jose'
+import type { PublicJwk } from '../ledger/entry.ts'
 import { MerkleError } from '../merkle/errors.ts'
 import { parsePolicy, type Policy } from '../merkle/policy.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
@@ -13,22 +14,22 @@ import { verifierCrypto as crypto } from './verifier_crypto.ts'
 
 /** What `countersign verify` takes. */
 export const verifyUsage =
-  '<url or folder> --policy <file> [--json] [--client <id> --client-key <jwk file>] [--against <checkpoint file>]'
+  '<url or folder> --policy <file> [--bank-key <jwk file>] [--json] [--client <id> --client-key <jwk file>] [--against <checkpoint file>]'
 
 /**
  * Verifies a ledger and writes the report to `out`, as text or as one line of JSON. Resolves to the exit code: 0 when nothing
  * was found wrong, 1 when something was. Throws `UsageError`.
  */
 export async function verifyCommand(argv: string[], out: NodeJS.WritableStream): Promise<number> {
-  const { place, getEntries, policy, earlier, json } = await readArguments(argv)
-  const report = await verifyLedger(openSource(place, { getEntries }), { policy, earlier, crypto })
+  const { place, getEntries, json, ...trusted } = await readArguments(argv)
+  const report = await verifyLedger(openSource(place, { getEntries }), { ...trusted, crypto })
   out.write(json ? `${JSON.stringify(report)}\n` : reportText(report))
   return report.verified ? 0 : 1
 }
 
 async function readArguments(argv: string[]) {
   const { values, positionals } = parse(argv)
-  const { policy, against, json, client, 'client-key': keyFile } = values
+  const { policy, against, json, client, 'client-key': keyFile, 'bank-key': bankKey } = values
   const [place, ...more] = positionals
   if (place === undefined || more.length > 0) throw new UsageError('one URL or folder is needed')
   if (policy === undefined) throw new UsageError('--policy is needed: it says which keys to trust')
@@ -37,6 +38,7 @@ async function readArguments(argv: string[]) {
     json,
     policy: policyOf(await readArgument(policy)),
     getEntries: await auditorOf(place, { client, keyFile }),
+    bankKey: bankKey === undefined ? undefined : publicKeyOf(await readArgument(bankKey)),
     earlier: against === undefined ? undefined : await readArgument(against),
   }
 }
@@ -52,6 +54,7 @@ function parse(args: string[]) {
         client: { type: 'string' },
         'client-key': { type: 'string' },
         against: { type: 'string' },
+        'bank-key': { type: 'string' },
       },
     })
   } catch (error) {
@@ -87,6 +90,17 @@ async function auditorOf(
   const key = privateKeyOf(await readArgument(keyFile))
   if (!URL.canParse(place)) throw new UsageError('a client reads from a URL only')
   return readAsAuditor(new URL(place), { clientId: client, key })
+}
+
+function publicKeyOf(file: Buffer): PublicJwk {
+  try {
+    const key: unknown = JSON.parse(file.toString())
+    if (typeof key === 'object' && key !== null && 'kty' in key && !('d' in key))
+      return Object.fromEntries(Object.entries(key).map(([name, value]) => [name, String(value)]))
+  } catch {
+    // Said below: whatever is not such an object is no public key.
+  }
+  throw new UsageError('the bank key is not a public JWK')
 }
 
 function privateKeyOf(file: Buffer): JWK {

@@ -1,4 +1,5 @@
 import type { Class } from '../consent/class.ts'
+import type { Bodies, PublicJwk } from '../ledger/entry.ts'
 import type { Rule } from '../ledger/replay.ts'
 import type { Totals } from '../ledger/totals.ts'
 import type { Checkpoint } from '../merkle/checkpoint.ts'
@@ -38,6 +39,8 @@ export const unproven = [
   'What a recipient does with data after a lawful release.',
   "What an in-app browser on the customer's device sees.",
   'That a class is honest, beyond being signed by the bank, entered in the ledger, and in force from a known entry on.',
+  "That the bank's key is the bank's: the first entry names it. Ask the bank, and give it with --bank-key.",
+  'That the times of entries are right: they only never go back. Cosignatures bound them from outside.',
   'That data arrived: the totals count what was authorised.',
   'Anything about entries after this checkpoint, or that no witness has cosigned yet: those might still be told otherwise to others.',
   'That text placed in a Messenger thread stays with the customer: it is disclosed to Meta, and counted as a release to the messaging platform.',
@@ -64,6 +67,10 @@ export interface Report {
 }
 
 export interface Counts {
+  readonly bank: string
+  readonly lei: string
+  /** The key that the approvals are signed with, as the first entry names it: compare it with the bank's own word. */
+  readonly bank_key: PublicJwk
   readonly first: string
   readonly last: string
   readonly vkey: string
@@ -113,7 +120,11 @@ export function reportOf({
     place: source.place,
     ...(newest && { ledger: ledgerOf(newest) }),
     ...(earlier && { earlier: { size: earlier.size, root: encodeBase64(earlier.root) } }),
-    ...(sound && walk.opened !== undefined && { counts: countsOf(walk, walk.opened) }),
+    ...(sound &&
+      walk.opened !== undefined &&
+      walk.state.genesis !== undefined && {
+        counts: countsOf(walk, walk.state.genesis, walk.opened),
+      }),
     checks: {
       checkpoint: status('checkpoint'),
       files: status('files'),
@@ -134,10 +145,13 @@ const ledgerOf = ({ checkpoint, cosigners }: WitnessedCheckpoint) => ({
   cosigners,
 })
 
-function countsOf({ state, refusals }: Walk, first: string): Counts {
+function countsOf({ state, refusals }: Walk, genesis: Bodies['genesis'], first: string): Counts {
   const { totals } = state
   const active = [...state.consents.values()].filter(({ state: now }) => now === 'active')
   return {
+    bank: genesis.bank,
+    lei: genesis.lei,
+    bank_key: genesis.bank_key,
     first,
     last: state.at,
     vkey: state.vkey,

@@ -26,6 +26,8 @@ export function reportText(report: Report): string {
       ...(counts === undefined
         ? []
         : [
+            row('Bank', `${counts.bank}, LEI ${counts.lei}`),
+            row('Bank key', JSON.stringify(counts.bank_key)),
             row('Signed by', counts.vkey),
             row('Entries from', `${counts.first} to ${counts.last}`),
           ]),

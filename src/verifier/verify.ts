@@ -1,4 +1,5 @@
 import type { VerifyJws } from '../ledger/approval.ts'
+import type { PublicJwk } from '../ledger/entry.ts'
 import { openCheckpoint, type Checkpoint } from '../merkle/checkpoint.ts'
 import { readText, type Text } from '../merkle/encoding.ts'
 import { MerkleError } from '../merkle/errors.ts'
@@ -18,6 +19,8 @@ export interface Crypto {
 }
 
 interface Trusted {
+  /** The bank's key, as the bank itself gave it. */
+  readonly bankKey?: PublicJwk | undefined
   readonly policy: Policy
   readonly crypto: Crypto
 }
@@ -101,6 +104,13 @@ function compare(newest: Newest, walk: Walk, trusted: Trusted): Finding[] {
     const { index, rule, detail } = violation
     findings.push({ check: 'rules', index, rule, detail })
   }
+  const { bankKey } = trusted
+  const named = state.genesis?.bank_key
+  if (bankKey !== undefined && named !== undefined && !isSameKey(bankKey, named))
+    findings.push({
+      check: 'identity',
+      detail: "the first entry names another key than the bank's",
+    })
   const origin = state.genesis?.origin
   if (origin !== checkpoint.origin)
     findings.push({
@@ -114,6 +124,10 @@ function compare(newest: Newest, walk: Walk, trusted: Trusted): Finding[] {
     })
   return findings
 }
+
+/** Whether two public keys are one, whatever else is said of them (RFC 7638 §3.2). */
+const isSameKey = (a: PublicJwk, b: PublicJwk): boolean =>
+  ['kty', 'crv', 'x', 'y', 'n', 'e'].every((member) => a[member] === b[member])
 
 function isRoot(walk: Walk, { size, root }: { size: number; root: Hash }): boolean {
   const computed = walk.roots.get(size)

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openMarkDatabase } from '../../src/storage/mark_database.ts'
@@ -38,8 +39,10 @@ const stores: [string, () => readonly [MarkStore, MarkStore]][] = [
   ],
 ]
 
+const rootOf = (size: number) => createHash('sha256').update(String(size)).digest('base64')
+
 describe.each(stores)('marks in %s', (_name, open) => {
-  const mark = (size: number) => ({ size, root: `root ${size}` })
+  const mark = (size: number) => ({ size, root: rootOf(size) })
 
   it('move from where they are said to stand, and from nowhere else', async () => {
     const [one, two] = open()
@@ -47,7 +50,7 @@ describe.each(stores)('marks in %s', (_name, open) => {
     expect(await one.replace('a', mark(1), mark(2))).toBe(false)
     expect(await one.replace('a', undefined, mark(1))).toBe(true)
     expect(await two.replace('a', undefined, mark(9))).toBe(false)
-    expect(await two.replace('a', { size: 1, root: 'other' }, mark(2))).toBe(false)
+    expect(await two.replace('a', { size: 1, root: rootOf(9) }, mark(2))).toBe(false)
     expect(await two.replace('a', mark(1), mark(2))).toBe(true)
     expect(await one.read('a')).toEqual(mark(2))
     expect(await one.read('b')).toBeUndefined()
@@ -69,10 +72,25 @@ describe.each(stores)('marks in %s', (_name, open) => {
 describe('marks in a folder', () => {
   it('keep few files', async () => {
     const store = openMarkFiles(join(folder, 'few'))
-    await store.replace('a', undefined, { size: 0, root: '' })
+    await store.replace('a', undefined, { size: 0, root: rootOf(0) })
     for (let size = 0; size < 40; size++)
-      await store.replace('a', { size, root: '' }, { size: size + 1, root: '' })
+      await store.replace('a', { size, root: rootOf(0) }, { size: size + 1, root: rootOf(0) })
     const [own = ''] = await readdir(join(folder, 'few'))
     expect((await readdir(join(folder, 'few', own))).length).toBeLessThanOrEqual(9)
   })
+
+  it.each(['1O', '1e3', '', '-1', '01', '9007199254740993000'])(
+    'stand ahead of every ledger when one cannot be read: %j',
+    async (size) => {
+      const place = join(folder, `damaged ${size}`)
+      const store = openMarkFiles(place)
+      await store.replace('a', undefined, { size: 1, root: rootOf(1) })
+      const [own = ''] = await readdir(place)
+      await writeFile(join(place, own, '2'), `${size}\n${rootOf(1)}\n`)
+      expect((await store.read('a'))?.size).toBe(Number.MAX_SAFE_INTEGER)
+      expect(
+        await store.replace('a', { size: 1, root: rootOf(1) }, { size: 2, root: rootOf(2) }),
+      ).toBe(false)
+    },
+  )
 })

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { verifierCrypto as crypto } from '../../src/cli/verifier_crypto.ts'
+import type { PublicJwk } from '../../src/ledger/entry.ts'
 import { parsePolicy } from '../../src/merkle/policy.ts'
 import { formatVkey } from '../../src/merkle/vkey.ts'
 import { nodeHasher } from '../../src/storage/node_crypto.ts'
@@ -32,6 +33,7 @@ export function started(): { ledger: LedgerBuilder; consent: string } {
 interface Options {
   readonly policy?: string
   readonly earlier?: string
+  readonly bankKey?: PublicJwk
 }
 
 /** A folder in which an operator, who has the ledger's key, may write whatever he likes, and an auditor reads it. */
@@ -51,8 +53,8 @@ export interface Stage {
 
 export async function newStage(): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-verify-'))
-  const verify: Stage['verify'] = ({ policy = policyOf(key), earlier } = {}) =>
-    verifyLedger(openSource(folder), { policy: parsePolicy(nodeHasher, policy), earlier, crypto })
+  const verify: Stage['verify'] = ({ policy = policyOf(key), ...others } = {}) =>
+    verifyLedger(openSource(folder), { policy: parsePolicy(nodeHasher, policy), ...others, crypto })
   return {
     folder,
     verify,

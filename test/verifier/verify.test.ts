@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatVkey } from '../../src/merkle/vkey.ts'
 import { witnessKey } from '../merkle/keys.ts'
-import { openLedger } from '../support/ledger_builder.ts'
+import { newBankKey, openLedger } from '../support/ledger_builder.ts'
 import { checkpointOf, policyOf, writeLedgerFolder } from '../support/ledger_folder.ts'
 import { key, newStage, origin, started, thief, type Stage } from './stage.ts'
 
@@ -101,6 +101,15 @@ describe('a checkpoint of another key', () => {
     expect(await stage.foundIn(ledger.entries, { policy })).toMatchObject([{ check: 'identity' }])
     await writeLedgerFolder(stage.folder, ledger.entries, thief)
     expect((await stage.verify({ policy })).findings).toEqual([])
+  })
+
+  it("is found where the entries name another bank's key than the bank gave", async () => {
+    const { entries, bankKey } = started().ledger
+    const given = { ...bankKey.jwk, kid: 'any' }
+    expect(await stage.foundIn(entries, { bankKey: given })).toEqual([])
+    expect(await stage.foundIn(entries, { bankKey: newBankKey().jwk })).toEqual([
+      { check: 'identity', detail: "the first entry names another key than the bank's" },
+    ])
   })
 
   it('is found where the entries open another ledger', async () => {
