@@ -27,24 +27,13 @@ create table approvals (
   purposes text[] not null,
   clusters text[] not null,
   keys text[] not null,
-  suspended boolean not null,
-  constraint approvals_pkey PRIMARY KEY (bank_id, recipient),
-  constraint approvals_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id)
+  suspended_at timestamp with time zone,
+  iat bigint not null,
+  constraint approvals_pkey PRIMARY KEY (bank_id, recipient)
 );
 alter table approvals enable row level security;
 create policy by_bank on approvals as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on approvals to countersign_service;
-
-create table approvals_seen (
-  bank_id text not null,
-  signed_hash text not null,
-  constraint approvals_seen_pkey PRIMARY KEY (bank_id, signed_hash),
-  constraint approvals_seen_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
-  constraint approvals_seen_signed_hash_check CHECK ((length(signed_hash) = 43))
-);
-alter table approvals_seen enable row level security;
-create policy by_bank on approvals_seen as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
-grant delete, insert, select, update on approvals_seen to countersign_service;
 
 create table authorization_codes (
   bank_id text not null,
@@ -58,7 +47,6 @@ create table authorization_codes (
   redeemed_at timestamp with time zone,
   jti text,
   constraint authorization_codes_pkey PRIMARY KEY (bank_id, code_hash),
-  constraint authorization_codes_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
   constraint authorization_codes_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients(id)
 );
 alter table authorization_codes enable row level security;
@@ -83,8 +71,7 @@ create table checkpoints (
   size bigint not null,
   note text not null,
   kept_at timestamp with time zone default clock_timestamp() not null,
-  constraint checkpoints_pkey PRIMARY KEY (bank_id, size),
-  constraint checkpoints_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id)
+  constraint checkpoints_pkey PRIMARY KEY (bank_id, size)
 );
 CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.checkpoints FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.checkpoints FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -107,7 +94,6 @@ create table clients (
   created_at timestamp with time zone default clock_timestamp() not null,
   disabled_at timestamp with time zone,
   constraint clients_pkey PRIMARY KEY (id),
-  constraint clients_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
   constraint clients_class_check CHECK ((class = ANY (ARRAY['data_subject'::text, 'messaging_platform'::text, 'advertising'::text, 'third_party'::text]))),
   constraint clients_id_check CHECK ((id ~ '^[A-Za-z0-9._:~-]{1,128}$'::text)),
   constraint clients_kind_check CHECK ((kind = ANY (ARRAY['recipient'::text, 'bank'::text, 'auditor'::text]))),
@@ -147,7 +133,6 @@ create table consents (
   ended_cause text,
   revocation_reason text,
   constraint consents_pkey PRIMARY KEY (bank_id, id),
-  constraint consents_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
   constraint consents_ended_by_check CHECK ((ended_by = ANY (ARRAY['customer'::text, 'recipient'::text, 'bank'::text, 'operator'::text]))),
   constraint consents_ended_cause_check CHECK ((ended_cause = ANY (ARRAY['term'::text, 'unredeemed'::text]))),
   constraint consents_revocation_reason_check CHECK ((revocation_reason = ANY (ARRAY['USER_ACTION'::text, 'BUSINESS_RULE'::text]))),
@@ -262,7 +247,6 @@ create table ledger_heads (
   origin text not null,
   vkey text not null,
   constraint ledger_heads_pkey PRIMARY KEY (bank_id),
-  constraint ledger_heads_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
   constraint ledger_heads_edge_check CHECK (((length(edge) % 32) = 0)),
   constraint ledger_heads_size_check CHECK ((size > 0))
 ) with (fillfactor=50);
@@ -288,7 +272,6 @@ create table ledger_signed (
   note text not null,
   signed_at timestamp with time zone not null,
   constraint ledger_signed_pkey PRIMARY KEY (bank_id),
-  constraint ledger_signed_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
   constraint ledger_signed_edge_check CHECK (((length(edge) % 32) = 0)),
   constraint ledger_signed_size_check CHECK ((size > 0))
 ) with (fillfactor=50);
@@ -316,8 +299,7 @@ create table links (
   sealed bytea not null,
   created_at timestamp with time zone default clock_timestamp() not null,
   constraint links_pkey PRIMARY KEY (bank_id, id),
-  constraint links_bank_id_profile_index_login_index_key UNIQUE (bank_id, profile_index, login_index),
-  constraint links_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id)
+  constraint links_bank_id_profile_index_login_index_key UNIQUE (bank_id, profile_index, login_index)
 );
 CREATE INDEX links_by_login ON public.links USING btree (bank_id, login_index);
 alter table links enable row level security;
@@ -369,7 +351,6 @@ create table pushed_requests (
   created_at timestamp with time zone default clock_timestamp() not null,
   expires_at timestamp with time zone not null,
   constraint pushed_requests_pkey PRIMARY KEY (bank_id, handle_hash),
-  constraint pushed_requests_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
   constraint pushed_requests_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients(id)
 );
 alter table pushed_requests enable row level security;
@@ -393,7 +374,6 @@ create table refresh_tokens (
   created_at timestamp with time zone default clock_timestamp() not null,
   ended_at timestamp with time zone,
   constraint refresh_tokens_pkey PRIMARY KEY (bank_id, token_hash),
-  constraint refresh_tokens_bank_id_fkey FOREIGN KEY (bank_id) REFERENCES ledger_locks(bank_id),
   constraint refresh_tokens_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients(id)
 );
 CREATE INDEX refresh_tokens_by_consent ON public.refresh_tokens USING btree (bank_id, consent_id);

@@ -2,7 +2,7 @@ import type { Cluster } from '../src/consent/cluster.ts'
 import type { Delivery } from '../src/consent/terms.ts'
 import type { Customer, Page } from './customer.ts'
 import type { Asked, Linked, Recipient, Wish } from './recipient.ts'
-import { admittedPurposes, pageOf } from './world.ts'
+import { approvedPurposes, pageOf } from './world.ts'
 
 /** What people and recipients do in the demo, each over HTTP and nothing else. */
 
@@ -17,7 +17,7 @@ export function wishOf(
   return {
     bank,
     clusters: everything,
-    purpose: admittedPurposes[0] ?? '',
+    purpose: approvedPurposes[0] ?? '',
     delivery,
     profile: { page_id: pageOf(bank), psid: `psid-of-${person}`, display_name: person },
     ...others,

@@ -16,7 +16,7 @@ import { inBank } from '../src/storage/database.ts'
 import { random128, routed } from '../src/storage/ids.ts'
 import { generateKey } from './banks/bank_keys.ts'
 import { startModule } from './module_process.ts'
-import { admittedPurposes, backEndOf } from './world.ts'
+import { approvedPurposes, backEndOf } from './world.ts'
 
 /** A consent that a crowd of clients reads under. */
 export interface CrowdConsent extends Redeemable {
@@ -52,7 +52,7 @@ async function grantOne(broker: Broker, bank: string): Promise<CrowdConsent> {
     recipient,
     bank,
     clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
-    purpose: admittedPurposes[0] ?? '',
+    purpose: approvedPurposes[0] ?? '',
     lookback_days: 90,
     one_time: false,
     duration_days: 90,

@@ -30,11 +30,11 @@ const recipientIds = Object.keys(recipients) as RecipientId[]
 const bankIds = bankDirectory.map(({ id }) => id)
 
 /** What the demo banks approve Messenger for. */
-export const admittedPurposes = [
+export const approvedPurposes = [
   'https://w3id.org/dpv#RequestedServiceProvision',
   'https://w3id.org/dpv#FraudPreventionAndDetection',
 ]
-const admittedClusters = clusterNames.filter((name) => name !== 'FRAUD_ALERTS')
+const approvedClusters = clusterNames.filter((name) => name !== 'FRAUD_ALERTS')
 
 export interface WorldOptions {
   /** Everything the sandbox keeps; `.countersign` by default. Mode 0700. */
@@ -182,8 +182,8 @@ async function settle(
           aud: ledgerOrigin(broker.issuer, bank.id),
           recipient: 'messenger',
           class: recipients.messenger.class,
-          purposes: admittedPurposes,
-          clusters: admittedClusters,
+          purposes: approvedPurposes,
+          clusters: approvedClusters,
           keys: [],
         }),
       })

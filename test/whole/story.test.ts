@@ -12,7 +12,7 @@ import { summarise } from '../../sandbox/demo_summary.ts'
 import { freePorts } from '../../sandbox/free_ports.ts'
 import { downloadLedger } from '../../sandbox/ledger_files.ts'
 import { castOf, clientOf, playAt, type Cast } from '../../sandbox/story.ts'
-import { admittedPurposes, auditorOf, openWorld, pageOf, type World } from '../../sandbox/world.ts'
+import { approvedPurposes, auditorOf, openWorld, pageOf, type World } from '../../sandbox/world.ts'
 import { guardedDirectory } from '../support/guarded_directory.ts'
 
 /**
@@ -107,7 +107,7 @@ describe('the story', () => {
         {
           type: 'fdx_v1.0',
           bank: 'us-bank',
-          purpose: admittedPurposes[0],
+          purpose: approvedPurposes[0],
           delivery: 'in_thread',
           profile: { page_id: pageOf('us-bank'), psid: 'another', display_name: 'Another' },
           consentRequest: {
