@@ -144,7 +144,7 @@ const broken: { readonly [R in Rule]: Readonly<Record<string, Broken>> } = {
     },
     'a paper as old as the one that stands': (ledger) => {
       const { body } = decodeEntry(ledger.entries[1] ?? new Uint8Array())
-      ledger.approve({ iat: Number((body as { iat: number }).iat), clusters: ['BALANCES'] })
+      ledger.approve({ iat: (body as { iat: number }).iat, clusters: ['BALANCES'] })
     },
     'a paper of a time to come': (ledger) =>
       ledger.approve({ iat: Math.floor(Date.parse(ledger.time()) / 1000) + 62 }),
