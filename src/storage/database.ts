@@ -32,20 +32,16 @@ export function openDatabase(url: string, { connections_max = 10 } = {}): Databa
   }
 }
 
-/**
- * One transaction inside a bank: row-level security shows and accepts that bank's rows only. With `durable: false` the commit
- * is not waited for on disk: only for what may be lost in a crash without harm.
- */
+/** One durable transaction inside a bank: row-level security shows and accepts that bank's rows only. */
 export async function inBank<T>(
   db: Database,
   bank: string,
   work: (tx: Tx) => Promise<T>,
-  { durable = true } = {},
 ): Promise<T> {
   return db.knex.transaction(async (tx) => {
     await tx.raw(
-      "select set_config('app.bank', ?, true), set_config('synchronous_commit', ?, true)",
-      [bank, durable ? 'on' : 'off'],
+      "select set_config('app.bank', ?, true), set_config('synchronous_commit', 'on', true)",
+      [bank],
     )
     return work(tx)
   })
