@@ -69,6 +69,7 @@ describe('a pushed request', () => {
         duration_days: 90,
         delivery: 'in_thread',
       },
+      redeemed: false,
     })
   })
 

@@ -183,12 +183,13 @@ describe('a demo bank that misbehaves', () => {
   ] as const)('does not end a consent by failing to renew: %s', async (kind, why) => {
     const login = await link('bob')
     demo.misbehave(kind)
-    for (const asked of [
-      port.refresh(bank, login.tokens),
-      port.revoke(bank, login.tokens),
-      port.startLogin(bank, { nonce: 'commitment' }),
+    // Each begins when the one before has failed: a rejection that nobody awaits yet is an error of its own.
+    for (const ask of [
+      () => port.refresh(bank, login.tokens),
+      () => port.revoke(bank, login.tokens),
+      () => port.startLogin(bank, { nonce: 'commitment' }),
     ])
-      await expect(asked).rejects.toMatchObject({ name: 'BankUnavailable', why })
+      await expect(ask()).rejects.toMatchObject({ name: 'BankUnavailable', why })
   })
 
   it('ends a consent by invalid_grant', async () => {
