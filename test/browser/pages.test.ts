@@ -198,6 +198,7 @@ inBrowser('in a browser', () => {
 
     /** What axe finds wrong with the page as it is, and how far it is too wide. */
     const faults = async () => {
+      await page.waitForLoadState()
       await page.addScriptTag({ path: axe })
       return page.evaluate(`axe.run().then(({ violations }) => ({
         violations: violations.map(({ id, impact, nodes }) => [id, impact, nodes.map(({ html }) => html)]),
