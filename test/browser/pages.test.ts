@@ -78,6 +78,7 @@ async function approve(page: Page, address: string): Promise<void> {
   await page.click('#continue')
   await page.click('#login')
   await page.click('#approve')
+  await page.waitForURL(`${messenger}/**`)
 }
 
 const inBrowser = executablePath === undefined ? describe.skip : describe
@@ -225,6 +226,7 @@ inBrowser('in a browser', () => {
       await page.check('#account-0')
       await page.check('#account-1')
       await page.click('#approve')
+      await page.waitForURL(`${messenger}/**`)
 
       await page.goto(`${issuer}/connections`)
       expect(await faults()).toEqual(none)
