@@ -105,10 +105,10 @@ export async function unsignedMs(db: Database, bank: string): Promise<number | u
   return inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: { ms: string }[] }>(
       `select coalesce(floor(extract(epoch from clock_timestamp() - u.at) * 1000), 0)::bigint as ms from ledger_heads h
-       left join ledger_signed s on s.bank_id = h.bank_id
-       left join entries u on u.bank_id = h.bank_id and u.n = coalesce(s.size, 0)
+       cross join (select coalesce(max(size), 0) as size from ledger_signed where bank_id = ?) s
+       left join entries u on u.bank_id = h.bank_id and u.n = s.size
        where h.bank_id = ?`,
-      [bank],
+      [bank, bank],
     )
     return rows[0] === undefined ? undefined : Number(rows[0].ms)
   })
