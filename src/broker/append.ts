@@ -3,6 +3,7 @@ import { consentOf, writeEntry, type Draft as EntryDraft, type Entry } from '../
 import { addTotals } from '../ledger/totals.ts'
 import type { RefusalReason } from '../consent/refusal.ts'
 import { append as appendLeaf, leafHash, type Subtree } from '../merkle/tree.ts'
+import { loopAtRest } from '../storage/batched.ts'
 import { errorCode } from '../storage/error_code.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import {
@@ -109,9 +110,11 @@ export function openDoor(connections: Connections, signing: Signing): Door {
     return queue
   }
 
-  // While one batch commits the next one fills: group commit, one batch in flight a bank, and no timer.
+  // While one batch commits the next one fills: group commit, one batch in flight a bank, and no timer. Nothing urgent waits for
+  // the loop to come to rest.
   const drain = async (bank: string, queue: Queue): Promise<void> => {
     while (queue.urgent.length + queue.others.length > 0) {
+      if (queue.urgent.length === 0) await loopAtRest()
       const batch = queue.urgent.splice(0, limits.batch_drafts_max)
       batch.push(...queue.others.splice(0, limits.batch_drafts_max - batch.length))
       await runBatch({ connections, signing, bank, batch })
@@ -243,7 +246,6 @@ function fold(
   const oldSize = state.edge.size
   const entries: Batch['entries'][number][] = []
   const subtrees: Subtree[] = []
-  const tails = new Map<string, number>()
   const effects: Effect[] = []
   const answers: (() => void)[] = []
   for (const { draft, id, resolve, reject } of batch) {
@@ -268,7 +270,6 @@ function fold(
       const { n, kind, consent, leaf } = written
       const hash = leafHash(nodeHasher, leaf)
       subtrees.push(...appendLeaf(nodeHasher, state.edge, hash))
-      if (consent !== undefined) tails.set(consent, n)
       entries.push({ n, kind, consent, leaf, hash, draftId: id })
       answers.push(() => resolve({ kind: 'entered', n, hash, at: state.at, began }))
     } catch (error) {
@@ -283,7 +284,6 @@ function fold(
       totals: state.totals,
       entries,
       subtrees,
-      tails,
       effects,
     },
     answers,

@@ -57,8 +57,10 @@ export async function inOneGo<R extends object>(
   statement: { name: string; text: string; values: readonly unknown[] },
 ): Promise<R[]> {
   return onConnection(db, async (client) => {
-    const settings = `set_config('app.bank', ${client.escapeLiteral(bank)}, true), set_config('synchronous_commit', 'off', true)`
-    const begun = client.query(`begin; select ${settings}`)
+    const begun = client.query(
+      `begin; select set_config('app.bank', ${client.escapeLiteral(bank)}, true),
+         set_config('synchronous_commit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)`,
+    )
     const answered = client.query<R>({ ...statement, values: [...statement.values] })
     const committed = client.query('commit')
     await Promise.allSettled([begun, answered, committed])

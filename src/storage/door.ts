@@ -93,13 +93,12 @@ export interface Batch {
     readonly draftId: string
   }[]
   readonly subtrees: readonly Subtree[]
-  readonly tails: ReadonlyMap<string, number>
   readonly effects: readonly Effect[]
 }
 
 /** Writes a batch and commits, in one round trip. Durable when it returns. */
 export async function writeAndCommit(client: Client, bank: string, batch: Batch): Promise<void> {
-  const { entries, subtrees, tails } = batch
+  const { entries, subtrees } = batch
   await allSettled([
     ...batch.effects.map((effect) => effectQuery(client, bank, effect)),
     ...(entries.length === 0
@@ -136,15 +135,6 @@ export async function writeAndCommit(client: Client, bank: string, batch: Batch)
               subtrees.map((one) => one.index),
               subtrees.map((one) => Buffer.from(one.hash)),
             ],
-          }),
-        ]),
-    ...(tails.size === 0
-      ? []
-      : [
-          client.query({
-            name: 'save_tails',
-            text: tailsSql,
-            values: [bank, [...tails.keys()], [...tails.values()]],
           }),
         ]),
     client.query('commit').then((result) => {
@@ -204,15 +194,18 @@ const columns = <T extends object, K extends keyof T>(rows: readonly T[], names:
 /** What the door reads, by name of its prepared statement. `$1` is the bank. */
 const reads = {
   // A transaction's own clock stands still; the entry's time is read after the lock was had. An entry's time runs ahead of the
-  // clock when that was set back: then how long it waits is counted from the signature before it.
+  // clock when that was set back: then how long it waits is counted from the signature before it. The aggregate is there since
+  // row-level security allows no index to be searched for what `coalesce` makes of a column: every entry would be read.
   head: `
     select h.size, h.edge, h.totals, h.origin, h.vkey,
       floor(extract(epoch from greatest(h.at, clock_timestamp())) * 1000)::bigint as at_ms,
       case when u.n is null then 0 else floor(extract(epoch from clock_timestamp()
         - case when u.at <= clock_timestamp() then u.at else coalesce(s.signed_at, to_timestamp(0)) end) * 1000) end as unsigned_ms
     from ledger_heads h
-    left join ledger_signed s on s.bank_id = h.bank_id
-    left join entries u on u.bank_id = h.bank_id and u.n = coalesce(s.size, 0)
+    cross join (
+      select coalesce(max(size), 0) as size, max(signed_at) as signed_at from ledger_signed where bank_id = $1
+    ) s
+    left join entries u on u.bank_id = h.bank_id and u.n = s.size
     where h.bank_id = $1`,
   consents: `select ${consentColumns} from consents c where c.bank_id = $1 and c.id = any($2::text[])`,
   // By name, and not through the consents: a consent that is only asked for may be gone, and still have entries.
@@ -249,17 +242,16 @@ const writeSql = `
     insert into leaf_hashes (bank_id, n, hash) select $1, n, hash from written
   ), named as (
     insert into draft_ids (bank_id, draft_id, n) select $1, draft_id, n from written
+  ), followed as (
+    insert into consent_tails (bank_id, consent_id, n)
+    select $1, consent_id, max(n) from written where consent_id is not null group by consent_id
+    on conflict (bank_id, consent_id) do update set n = excluded.n
   )
   select must_be_one(count(*)) from moved`
 
 const subtreesSql = `
   insert into subtree_hashes (bank_id, level, i, hash)
   select $1, level, i, hash from unnest($2::smallint[], $3::bigint[], $4::bytea[]) as s(level, i, hash)`
-
-const tailsSql = `
-  insert into consent_tails (bank_id, consent_id, n)
-  select $1, consent_id, n from unnest($2::text[], $3::bigint[]) as t(consent_id, n)
-  on conflict (bank_id, consent_id) do update set n = excluded.n`
 
 interface TailRow {
   consent_id: string
