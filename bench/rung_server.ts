@@ -17,6 +17,7 @@ import { rungs, type Rung } from './orders.ts'
 
 /** The server of all rungs, a process: the product's own for D, and beside it, on ports of their own, A to C and N. */
 process.once('disconnect', () => process.exit(1))
+process.noDeprecation = true // N's statements wait for each other in a queue of pg's that its next version drops
 const config = { ...loadConfig(), sandbox: true }
 const { broker, log } = await compose(config)
 const authorization = openAuthorization(broker, {
