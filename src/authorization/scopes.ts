@@ -4,7 +4,12 @@ import type { Client } from '../storage/clients.ts'
 /** Scopes that a client gets for itself (client_credentials), with the kinds of client that may be registered for each. */
 const clientScopes: ReadonlyMap<string, readonly Client['kind'][]> = new Map([
   ['ledger:read', ['bank', 'auditor']],
+  ['audit:read', ['auditor']],
+  ['consents:read', ['bank']],
   ['consents:revoke', ['bank']],
+  ['registry:read', ['operator']],
+  ['registry:write', ['operator']],
+  ['registry:approve', ['bank']],
   ['grant_management_query', ['recipient']],
   ['grant_management_revoke', ['recipient']],
 ])

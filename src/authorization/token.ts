@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
+import { bankOfClient } from '../storage/clients.ts'
 import { random128 } from '../storage/ids.ts'
 import { mintAccessToken, token_s_max } from './access_token.ts'
 import { admit, type Answer, type Asker, type EndpointRequest } from './admit.ts'
@@ -48,6 +49,7 @@ function forItself(broker: Broker, authorization: Authorization, { client, form,
       'scope is required, of those the client is registered for',
     )
   const scope = scopes.join(' ')
+  const bank = bankOfClient(client)
   const access_token = mintAccessToken(
     authorization,
     {
@@ -56,7 +58,7 @@ function forItself(broker: Broker, authorization: Authorization, { client, form,
       jti: random128(),
       scope,
       jkt,
-      ...(client.kind === 'recipient' ? {} : { bank: client.bank }),
+      ...(bank === undefined ? {} : { bank }),
       lifetime_s: token_s_max,
     },
     broker.now(),

@@ -42,8 +42,8 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   client: {
     usage:
-      'add --kind bank|auditor --bank <id> --id <id> --legal-name <name> --lei <lei> --website <url> --contact <address> --jwks <file> [--scope <scope>]',
-    what: "register a bank's back end, or its auditor",
+      'add --kind bank|auditor|operator|resource_server [--bank <id>] --id <id> --legal-name <name> --lei <lei> --website <url> --contact <address> --jwks <file> [--scope <scope>]',
+    what: "register a bank's back end or its auditor, an operator, or a resource server",
     run: clientCommand,
   },
   revoke: {

@@ -4,7 +4,7 @@ import { registrationProblems } from '../authorization/registration.ts'
 import { isClass } from '../consent/class.ts'
 import { isLei } from '../consent/lei.ts'
 import { Refusal } from '../consent/refusal.ts'
-import { disableClient, insertClient, type Client } from '../storage/clients.ts'
+import { bankOfClient, disableClient, insertClient, type Client } from '../storage/clients.ts'
 import { errorCode } from '../storage/error_code.ts'
 import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
@@ -36,13 +36,16 @@ export async function recipientCommand([action, ...argv]: string[]): Promise<num
   }
 }
 
-/** `countersign client add`: a bank's back end or its auditor. */
+/** `countersign client add`: a bank's back end or its auditor, an operator, or a resource server. */
 export async function clientCommand([action, ...argv]: string[]): Promise<number> {
   if (action !== 'add') throw new UsageError('client add')
   const options = parseOptions(argv, [...registration_options, 'kind', 'bank'])
   const kind = options.one('kind')
-  if (kind !== 'bank' && kind !== 'auditor') throw new UsageError('--kind is bank or auditor')
-  return add({ ...registration(options), kind, bank: options.one('bank') })
+  if (kind === 'bank' || kind === 'auditor')
+    return add({ ...registration(options), kind, bank: options.one('bank') })
+  if (kind === 'operator' || kind === 'resource_server')
+    return add({ ...registration(options), kind })
+  throw new UsageError('--kind is bank, auditor, operator or resource_server')
 }
 
 function addRecipient(options: Arguments): Promise<number> {
@@ -60,8 +63,9 @@ async function add(client: Client): Promise<number> {
   const problems = registrationProblems(client)
   if (problems.length > 0) throw new UsageError(problems.join('\n'))
   await withBroker(async ({ db, bankPort }) => {
-    if (client.kind !== 'recipient' && !bankPort.banks.has(client.bank))
-      throw new UsageError(`no bank ${client.bank} is in the directory`)
+    const bank = bankOfClient(client)
+    if (bank !== undefined && !bankPort.banks.has(bank))
+      throw new UsageError(`no bank ${bank} is in the directory`)
     await insertClient(db, client).catch((error: unknown) => {
       const why = refusedByDatabase[errorCode(error) ?? '']
       throw why === undefined ? error : new UsageError(why)

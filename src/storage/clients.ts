@@ -2,7 +2,10 @@ import type { JsonWebKey } from 'node:crypto'
 import { isClass, type Class } from '../consent/class.ts'
 import type { Database } from './database.ts'
 
-/** A registered OAuth client: a recipient with its class, or one that acts for a bank at that bank's ledger only. */
+/**
+ * A registered OAuth client: a recipient with its class, one that acts for a bank and at that bank only, an operator, who keeps
+ * the register, or a resource server, which asks about tokens.
+ */
 export type Client = Registered &
   (
     | {
@@ -12,7 +15,12 @@ export type Client = Registered &
         readonly pages: readonly string[]
       }
     | { readonly kind: 'bank' | 'auditor'; readonly bank: string }
+    | { readonly kind: 'operator' | 'resource_server' }
   )
+
+/** The bank that a client acts for and is confined to; recipients, operators and resource servers have none. */
+export const bankOfClient = (client: Client): string | undefined =>
+  'bank' in client ? client.bank : undefined
 
 export type Recipient = Extract<Client, { kind: 'recipient' }>
 
@@ -63,7 +71,7 @@ export async function insertClient(db: Database, client: Client): Promise<void> 
     [
       client.id,
       client.kind,
-      client.kind === 'recipient' ? null : client.bank,
+      bankOfClient(client) ?? null,
       client.legalName,
       client.lei,
       client.website,
@@ -112,9 +120,11 @@ function clientOf(row: ClientRow): Client {
     redirectUris: row.redirect_uris,
     scopes: row.scopes,
   }
-  if (row.kind !== 'recipient' && row.bank_id !== null)
+  if ((row.kind === 'bank' || row.kind === 'auditor') && row.bank_id !== null)
     return { ...registered, kind: row.kind, bank: row.bank_id }
+  if (row.kind === 'operator' || row.kind === 'resource_server')
+    return { ...registered, kind: row.kind }
   if (row.kind === 'recipient' && isClass(row.class))
     return { ...registered, kind: row.kind, class: row.class, pages: row.pages }
-  throw new Error(`client ${row.id} is neither a recipient nor a bank's`)
+  throw new Error(`client ${row.id} is of no kind`)
 }

@@ -42,7 +42,7 @@ export interface AuthorizationApp {
 }
 
 export interface ClientOptions {
-  readonly kind?: 'recipient' | 'bank' | 'auditor'
+  readonly kind?: Client['kind']
   readonly class?: Class
   readonly alg?: Alg
   readonly scopes?: readonly string[]
@@ -154,9 +154,7 @@ async function makeClient(server: Server, options: ClientOptions): Promise<TestC
     jwks: { keys: [{ ...signer.publicJwk, kid: 'one' }] },
     redirectUris: [redirectUri],
     scopes,
-    ...(kind === 'recipient'
-      ? { kind, class: options.class ?? 'messaging_platform', pages: [`page.${id}`] }
-      : { kind, bank }),
+    ...partOf(kind, { id, bank, class: options.class ?? 'messaging_platform' }),
   }
   await insertClient(broker.db, registered)
   const seconds = () => Math.floor(broker.now() / 1000)
@@ -254,6 +252,12 @@ async function makeClient(server: Server, options: ClientOptions): Promise<TestC
     },
   }
   return client
+}
+
+/** What each kind of client is registered with. */
+function partOf(kind: Client['kind'], of: { id: string; bank: string; class: Class }) {
+  if (kind === 'recipient') return { kind, class: of.class, pages: [`page.${of.id}`] }
+  return kind === 'bank' || kind === 'auditor' ? { kind, bank: of.bank } : { kind }
 }
 
 const authenticated = (client: TestClient): Form => ({
