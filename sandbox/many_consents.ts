@@ -114,14 +114,14 @@ export async function openTokenMint(
   authorization: Authorization,
 ): Promise<TokenMint> {
   const key = await generateKey()
-  const jkt = key.kid ?? ''
+  const binding = { jkt: key.kid ?? '' }
   return {
     key,
     tokenOf: (consent) =>
       consentTokens(broker, authorization, {
         ...consent,
         clientId: recipient,
-        jkt,
+        binding,
         jti: random128(),
       }).access_token,
     backEndToken: (bank) =>
@@ -132,7 +132,7 @@ export async function openTokenMint(
           sub: backEndOf(bank),
           jti: random128(),
           scope: 'consents:revoke',
-          jkt,
+          binding,
           bank,
           lifetime_s: token_s_max,
         },

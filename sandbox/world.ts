@@ -8,7 +8,7 @@ import type { Class } from '../src/consent/class.ts'
 import { clusterNames } from '../src/consent/cluster.ts'
 import type { Config } from '../src/config.ts'
 import { compose } from '../src/main.ts'
-import { findClient, insertClient, type Client } from '../src/storage/clients.ts'
+import { findClient, insertClient, usualSecurity, type Client } from '../src/storage/clients.ts'
 import { migrate } from '../src/storage/migrate.ts'
 import { startBank, type BankOptions, type DemoBank } from './banks/bank.ts'
 import { publicKey } from './banks/bank_keys.ts'
@@ -206,6 +206,7 @@ function registration(id: string, legalName: string, identities: Identities) {
     website: `https://${id}.example`,
     contacts: [`security@${id}.example`],
     jwks: { keys: [{ ...publicKey(key) }] },
+    ...usualSecurity,
   }
 }
 

@@ -1,5 +1,6 @@
 import { isSignedBy, JwsError } from '../storage/jws.ts'
 import type { Authorization } from './authorization.ts'
+import { readBinding, type Binding } from './binding.ts'
 import { checkTimes, parseJwt } from './jwt.ts'
 import { OAuthError } from './oauth_error.ts'
 
@@ -16,8 +17,8 @@ export interface AccessToken {
   readonly bank?: string
   /** Present in a token that opens a consent, absent in one of a client for itself. */
   readonly consentId?: string
-  /** RFC 7638 thumbprint of the key that every proof must be made with. */
-  readonly jkt: string
+  /** The key that its holder shows possession of at each use. */
+  readonly binding: Binding
   /** Milliseconds since the epoch. */
   readonly expires: number
 }
@@ -28,13 +29,13 @@ export interface Minted {
   readonly sub: string
   readonly jti: string
   readonly scope: string
-  readonly jkt: string
+  readonly binding: Binding
   readonly bank?: string
   readonly consent?: { readonly id: string; readonly details: readonly object[] }
   readonly lifetime_s: number
 }
 
-/** Signs an access token (RFC 9068, RFC 9449 §6). A token that opens a consent is for the FDX resource, any other for us. */
+/** Signs an access token (RFC 9068, RFC 9449 §6, RFC 8705 §3.1). A token that opens a consent is for the FDX resource, any other for us. */
 export function mintAccessToken(
   { issuer, resource, keys }: Authorization,
   minted: Minted,
@@ -55,7 +56,7 @@ export function mintAccessToken(
     ...(consent === undefined
       ? {}
       : { fdxConsentId: consent.id, authorization_details: consent.details }),
-    cnf: { jkt: minted.jkt },
+    cnf: minted.binding,
   })
 }
 
@@ -114,7 +115,7 @@ async function verifySigned(
     scopes: scope.split(' '),
     ...(bank === undefined ? {} : { bank }),
     ...(fdxConsentId === undefined ? {} : { consentId: fdxConsentId }),
-    jkt: jktOf(cnf),
+    binding: bindingOf(cnf),
     expires: exp * 1000,
   }
 }
@@ -122,8 +123,8 @@ async function verifySigned(
 const isOptionalString = (value: unknown): value is string | undefined =>
   value === undefined || typeof value === 'string'
 
-function jktOf(cnf: unknown): string {
-  if (typeof cnf === 'object' && cnf !== null && 'jkt' in cnf && typeof cnf.jkt === 'string')
-    return cnf.jkt
-  throw new JwsError('the access token is bound to no key')
+function bindingOf(cnf: unknown): Binding {
+  const binding = readBinding(cnf)
+  if (binding === undefined) throw new JwsError('the access token is bound to no key')
+  return binding
 }

@@ -1,6 +1,7 @@
 import type { Broker } from '../broker/broker.ts'
 import type { Client } from '../storage/clients.ts'
 import type { Authorization } from './authorization.ts'
+import type { Binding } from './binding.ts'
 import { checkAssertion } from './client_assertion.ts'
 import { checkProof, type Proved } from './dpop.ts'
 import type { Form } from './form.ts'
@@ -21,10 +22,10 @@ export interface Answer {
   readonly body: object
 }
 
-/** A client that has shown who it is, and which key it holds if it sent a proof. */
+/** A client that has shown who it is, and which key it holds if it showed one. */
 export interface Admitted {
   readonly client: Client
-  readonly jkt?: string
+  readonly binding?: Binding
   /** What the answer must carry. */
   readonly headers: Readonly<Record<string, string>>
 }
@@ -33,7 +34,7 @@ export interface Admitted {
 export interface Asker {
   readonly client: Client
   readonly form: Form
-  readonly jkt: string
+  readonly binding: Binding
 }
 
 /**
@@ -59,7 +60,7 @@ export async function admit(
   if (!proofIsNew) throw new OAuthError('invalid_dpop_proof', 'the proof was used before')
   return {
     client,
-    ...(proved === undefined ? {} : { jkt: proved.jkt }),
+    ...(proved === undefined ? {} : { binding: { jkt: proved.jkt } }),
     headers: proved?.freshNonce === undefined ? {} : { 'DPoP-Nonce': proved.freshNonce },
   }
 }

@@ -47,7 +47,7 @@ async function isSignedByClient(jwt: Jwt, { jwks }: Client): Promise<boolean> {
   const { alg, kid, typ } = jwt.header()
   if (!types.includes(typ)) throw new JwsError('typ is not that of a client assertion')
   const algorithm = algorithmOf(alg)
-  const [jwk, another] = jwks.keys.filter(
+  const [jwk, another] = (jwks?.keys ?? []).filter(
     (one) => suits(one, algorithm) && (kid === undefined || one['kid'] === kid),
   )
   if (jwk === undefined || another !== undefined) return false

@@ -34,7 +34,7 @@ type Failed = { readonly invalid: string } | Refused
 export async function redeem(
   broker: Broker,
   authorization: Authorization,
-  { client, form, jkt }: Asker,
+  { client, form, binding }: Asker,
 ): Promise<object> {
   const recipient = asRecipient(client)
   const code = required(form, 'code')
@@ -43,7 +43,7 @@ export async function redeem(
     clientId: recipient.id,
     redirectUri: required(form, 'redirect_uri'),
     codeChallenge: challengeOf(form),
-    jkt,
+    ...('jkt' in binding ? binding : {}),
     jti: random128(),
   }
   const bank = bankIdOf(code)
@@ -56,7 +56,7 @@ export async function redeem(
   return consentTokens(broker, authorization, {
     bank,
     clientId: recipient.id,
-    jkt,
+    binding,
     jti: shown.jti,
     ...outcome,
   })

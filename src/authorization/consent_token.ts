@@ -11,6 +11,7 @@ import type { Tx } from '../storage/database.ts'
 import { mintAccessToken, token_s_max } from './access_token.ts'
 import type { Authorization } from './authorization.ts'
 import { grantedDetails } from './authorization_details.ts'
+import { tokenType, type Binding } from './binding.ts'
 import { OAuthError, refusalError } from './oauth_error.ts'
 
 /** A consent that tokens may be given for, at this moment. */
@@ -69,7 +70,7 @@ export function consentTokens(
   given: {
     bank: string
     clientId: string
-    jkt: string
+    binding: Binding
     jti: string
     refreshToken?: string
   } & Redeemable,
@@ -87,7 +88,7 @@ export function consentTokens(
       sub: given.sub,
       jti: given.jti,
       scope,
-      jkt: given.jkt,
+      binding: given.binding,
       bank,
       consent: { id: consent.id, details },
       lifetime_s,
@@ -96,7 +97,7 @@ export function consentTokens(
   )
   return {
     access_token,
-    token_type: 'DPoP',
+    token_type: tokenType(given.binding),
     expires_in: lifetime_s,
     ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
     scope,

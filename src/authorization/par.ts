@@ -17,6 +17,7 @@ import {
 import { admit, type Answer, type EndpointRequest } from './admit.ts'
 import { parseAuthorizationDetails } from './authorization_details.ts'
 import type { Authorization } from './authorization.ts'
+import type { Binding } from './binding.ts'
 import { required, type Form } from './form.ts'
 import { OAuthError, refusalError } from './oauth_error.ts'
 import { isRedirectUri } from './redirect_uri.ts'
@@ -37,7 +38,7 @@ export async function pushRequest(
   authorization: Authorization,
   request: EndpointRequest,
 ): Promise<Answer> {
-  const { client, jkt, headers } = await admit(broker, authorization, request)
+  const { client, binding, headers } = await admit(broker, authorization, request)
   if (client.kind !== 'recipient')
     throw new OAuthError('unauthorized_client', 'only a recipient asks customers for consent')
   const { terms, profile } = parseAuthorizationDetails(
@@ -52,7 +53,7 @@ export async function pushRequest(
     )
   const handle = routed(terms.bank, random256())
   const pushed: PushedRequest = {
-    ...checkedParameters(request.form, { client, terms, jkt }),
+    ...checkedParameters(request.form, { client, terms, binding }),
     bank: terms.bank,
     clientId: client.id,
     consentId: routed(terms.bank, random128()),
@@ -87,7 +88,11 @@ async function refuseUnlessPermitted(
 
 function checkedParameters(
   form: Form,
-  { client, terms, jkt }: { client: Recipient; terms: RequestedTerms; jkt: string | undefined },
+  {
+    client,
+    terms,
+    binding,
+  }: { client: Recipient; terms: RequestedTerms; binding: Binding | undefined },
 ): Pick<PushedRequest, 'redirectUri' | 'state' | 'codeChallenge' | 'dpopJkt'> {
   checkKind(form)
   checkScope(form, terms)
@@ -96,7 +101,7 @@ function checkedParameters(
     throw new OAuthError('invalid_request', 'redirect_uri is not one that was registered')
   const state = printable(form, 'state', limits.state_chars_max)
   printable(form, 'nonce', limits.nonce_chars_max)
-  const dpopJkt = boundKey(form, jkt)
+  const dpopJkt = boundKey(form, binding)
   return {
     redirectUri,
     codeChallenge: codeChallenge(form),
@@ -126,7 +131,8 @@ function checkScope(form: Form, { clusters }: RequestedTerms): void {
 }
 
 /** The key that the code will be bound to (RFC 9449 §10), said by parameter, by proof, or by both alike. */
-function boundKey(form: Form, jkt: string | undefined): string | undefined {
+function boundKey(form: Form, binding: Binding | undefined): string | undefined {
+  const jkt = binding !== undefined && 'jkt' in binding ? binding.jkt : undefined
   const named = form.get('dpop_jkt')
   if (named !== undefined && !isSha256(named))
     throw new OAuthError('invalid_request', 'dpop_jkt is not a SHA-256 thumbprint')

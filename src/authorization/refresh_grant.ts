@@ -17,7 +17,7 @@ import { sameScopes } from './scopes.ts'
 export async function refresh(
   broker: Broker,
   authorization: Authorization,
-  { client, form, jkt }: Asker,
+  { client, form, binding }: Asker,
 ): Promise<object> {
   const recipient = asRecipient(client)
   const clientId = recipient.id
@@ -39,5 +39,6 @@ export async function refresh(
   const scope = form.get('scope')
   if (scope !== undefined && !sameScopes(scope, scopeOf(found.consent.terms.clusters)))
     throw new OAuthError('invalid_scope', 'scope is not the one that was granted')
-  return consentTokens(broker, authorization, { ...found, bank, clientId, jkt, jti: random128() })
+  const given = { ...found, bank, clientId, binding, jti: random128() }
+  return consentTokens(broker, authorization, given)
 }

@@ -8,10 +8,11 @@ import { mayHave } from './scopes.ts'
  * let be (they may be for encryption), as long as one can authenticate the client.
  */
 export function registrationProblems({ kind, jwks, redirectUris, scopes }: Client): string[] {
-  const kids = jwks.keys.map((jwk) => jwk['kid'])
+  const keys = jwks?.keys ?? []
+  const kids = keys.map((jwk) => jwk['kid'])
   return [
-    ...jwks.keys.flatMap(keyProblems),
-    ...(jwks.keys.some(authenticates) ? [] : ['no key can authenticate the client']),
+    ...keys.flatMap(keyProblems),
+    ...(keys.some(authenticates) ? [] : ['no key can authenticate the client']),
     ...(new Set(kids).size === kids.length ? [] : ['two keys have the same kid']),
     ...redirectUris
       .filter((uri) => !isRedirectUri(uri))

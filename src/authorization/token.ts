@@ -4,6 +4,7 @@ import { random128 } from '../storage/ids.ts'
 import { mintAccessToken, token_s_max } from './access_token.ts'
 import { admit, type Answer, type Asker, type EndpointRequest } from './admit.ts'
 import type { Authorization } from './authorization.ts'
+import { tokenType } from './binding.ts'
 import { redeem } from './code_grant.ts'
 import { required } from './form.ts'
 import { grantTypes } from './metadata.ts'
@@ -25,8 +26,8 @@ export async function issueToken(
   request: EndpointRequest,
 ): Promise<Answer> {
   const { form } = request
-  const { client, jkt, headers } = await admit(broker, authorization, request)
-  if (jkt === undefined) throw new OAuthError('invalid_dpop_proof', 'a DPoP proof is required')
+  const { client, binding, headers } = await admit(broker, authorization, request)
+  if (binding === undefined) throw new OAuthError('invalid_dpop_proof', 'a DPoP proof is required')
   if (form.has('authorization_details'))
     throw new OAuthError('invalid_authorization_details', 'tokens carry what was granted, whole')
   const asked = required(form, 'grant_type')
@@ -36,12 +37,12 @@ export async function issueToken(
   return {
     status: 200,
     headers,
-    body: await grants[type](broker, authorization, { client, form, jkt }),
+    body: await grants[type](broker, authorization, { client, form, binding }),
   }
 }
 
 /** client_credentials: a token of a client for itself, with exactly the scopes it names. */
-function forItself(broker: Broker, authorization: Authorization, { client, form, jkt }: Asker) {
+function forItself(broker: Broker, authorization: Authorization, { client, form, binding }: Asker) {
   const scopes = [...new Set((form.get('scope') ?? '').split(' '))]
   if (!scopes.every((scope) => client.scopes.includes(scope) && mayHave(client.kind, scope)))
     throw new OAuthError(
@@ -57,11 +58,11 @@ function forItself(broker: Broker, authorization: Authorization, { client, form,
       sub: client.id,
       jti: random128(),
       scope,
-      jkt,
+      binding,
       ...(bank === undefined ? {} : { bank }),
       lifetime_s: token_s_max,
     },
     broker.now(),
   )
-  return { access_token, token_type: 'DPoP', expires_in: token_s_max, scope }
+  return { access_token, token_type: tokenType(binding), expires_in: token_s_max, scope }
 }

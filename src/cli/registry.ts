@@ -4,7 +4,13 @@ import { registrationProblems } from '../authorization/registration.ts'
 import { isClass } from '../consent/class.ts'
 import { isLei } from '../consent/lei.ts'
 import { Refusal } from '../consent/refusal.ts'
-import { bankOfClient, disableClient, insertClient, type Client } from '../storage/clients.ts'
+import {
+  bankOfClient,
+  disableClient,
+  insertClient,
+  usualSecurity,
+  type Client,
+} from '../storage/clients.ts'
 import { errorCode } from '../storage/error_code.ts'
 import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
@@ -93,6 +99,7 @@ function registration(options: Arguments) {
     website,
     contacts: options.all('contact'),
     jwks: keysOf(readArgumentFile(options.one('jwks'))),
+    ...usualSecurity,
     redirectUris: options.all('redirect-uri'),
     scopes: options.all('scope'),
   }

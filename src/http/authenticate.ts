@@ -26,11 +26,13 @@ export async function authenticateResource(
     const now = broker.now()
     const tokenHash = hash('sha256', token, 'base64url')
     const caller = await verifyAccessToken(authorization, { token, hash: tokenHash, now })
+    if (!('jkt' in caller.binding))
+      throw new OAuthError('invalid_token', 'the access token is not bound by DPoP')
     const { once, freshNonce } = await checkProof(authorization, {
       proof: proofOf(req),
       method: req.method,
       url: urlOf(authorization, req),
-      token: { hash: tokenHash, jkt: caller.jkt },
+      token: { hash: tokenHash, jkt: caller.binding.jkt },
       now,
     })
     if (!(await authorization.claimOnce(once)))

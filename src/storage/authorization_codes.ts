@@ -37,12 +37,12 @@ export async function insertCode(
 export async function redeemCode(
   tx: Tx,
   bank: string,
-  shown: CodeTerms & { code: string; jkt: string; jti: string },
+  shown: CodeTerms & { code: string; jkt?: string; jti: string },
 ): Promise<string | undefined> {
   const { rows } = await tx.raw<{ rows: { consent_id: string }[] }>(
     `update authorization_codes set redeemed_at = clock_timestamp(), jti = ?
      where bank_id = ? and code_hash = ? and redeemed_at is null and expires_at > clock_timestamp()
-       and client_id = ? and redirect_uri = ? and code_challenge = ? and coalesce(dpop_jkt, ?) = ?
+       and client_id = ? and redirect_uri = ? and code_challenge = ? and (dpop_jkt is null or dpop_jkt = ?)
      returning consent_id`,
     [
       shown.jti,
@@ -51,8 +51,7 @@ export async function redeemCode(
       shown.clientId,
       shown.redirectUri,
       shown.codeChallenge,
-      shown.jkt,
-      shown.jkt,
+      shown.jkt ?? null,
     ],
   )
   return rows[0]?.consent_id

@@ -30,10 +30,38 @@ interface Registered {
   readonly lei: string
   readonly website: string
   readonly contacts: readonly string[]
-  readonly jwks: { readonly keys: readonly JsonWebKey[] }
+  /** Its public keys, kept here or fetched from where it keeps them. At most one of the two. */
+  readonly jwks?: { readonly keys: readonly JsonWebKey[] }
+  readonly jwksUri?: string
+  readonly authentication: Authentication
+  /** What its tokens are bound to: the key of a DPoP proof (RFC 9449), or a client certificate (RFC 8705 §3). */
+  readonly binding: 'dpop' | 'mtls'
+  /** Whether what it pushes must be a signed request object (RFC 9101 §10.5). */
+  readonly signedRequests: boolean
   readonly redirectUris: readonly string[]
   readonly scopes: readonly string[]
 }
+
+/** The one way in which a client shows who it is. */
+export type Authentication =
+  | { readonly method: 'private_key_jwt' | 'self_signed_tls_client_auth' }
+  | { readonly method: 'tls_client_auth'; readonly subject: CertificateSubject }
+
+/** The names that a certificate can be known by, in the words of RFC 8705 §2.1.2 (`tls_client_auth_…`). */
+export const subjectTypes = ['subject_dn', 'san_dns', 'san_uri', 'san_ip', 'san_email'] as const
+
+/** The one name by which a certificate of a trusted authority is a client's. */
+export interface CertificateSubject {
+  readonly type: (typeof subjectTypes)[number]
+  readonly value: string
+}
+
+/** How a client is known, and its tokens bound, unless its registration says otherwise. */
+export const usualSecurity = {
+  authentication: { method: 'private_key_jwt' },
+  binding: 'dpop',
+  signedRequests: false,
+} as const satisfies Partial<Registered>
 
 /** Whether a client can have this id; the table's constraint says the same. */
 export const isClientId = (id: string): boolean => /^[A-Za-z0-9._:~-]{1,128}$/.test(id)
@@ -41,7 +69,8 @@ export const isClientId = (id: string): boolean => /^[A-Za-z0-9._:~-]{1,128}$/.t
 /** An enabled client. Read at each use: a client that was disabled is refused from that moment. */
 export async function findClient(db: Database, id: string): Promise<Client | undefined> {
   const { rows } = await db.knex.raw<{ rows: ClientRow[] }>(
-    `select id, kind, bank_id, legal_name, lei, website, contacts, class, jwks, redirect_uris, scopes,
+    `select id, kind, bank_id, legal_name, lei, website, contacts, class, jwks, jwks_uri, authentication, certificate_subject, binding,
+       signed_requests, redirect_uris, scopes,
        array(select page_id from recipient_pages p where p.client_id = c.id order by page_id) as pages
      from clients c where id = ? and disabled_at is null`,
     [id],
@@ -62,10 +91,12 @@ export async function classOf(db: Database, id: string): Promise<Class> {
 
 /** Registers a client, with its pages. The database refuses an id, or a page, that is taken. */
 export async function insertClient(db: Database, client: Client): Promise<void> {
+  const { authentication, jwks } = client
   await db.knex.raw(
     `with client as (
-       insert into clients (id, kind, bank_id, legal_name, lei, website, contacts, class, jwks, redirect_uris, scopes)
-       values (?, ?, ?, ?, ?, ?, ?::text[], ?, ?::jsonb, ?::text[], ?::text[]) returning id
+       insert into clients (id, kind, bank_id, legal_name, lei, website, contacts, class, jwks, jwks_uri,
+         authentication, certificate_subject, binding, signed_requests, redirect_uris, scopes)
+       values (?, ?, ?, ?, ?, ?, ?::text[], ?, ?::jsonb, ?, ?, ?::jsonb, ?, ?, ?::text[], ?::text[]) returning id
      )
      insert into recipient_pages (page_id, client_id) select page, id from client, unnest(?::text[]) as page`,
     [
@@ -77,7 +108,12 @@ export async function insertClient(db: Database, client: Client): Promise<void> 
       client.website,
       [...client.contacts],
       client.kind === 'recipient' ? client.class : null,
-      JSON.stringify(client.jwks),
+      jwks === undefined ? null : JSON.stringify(jwks),
+      client.jwksUri ?? null,
+      authentication.method,
+      'subject' in authentication ? JSON.stringify(authentication.subject) : null,
+      client.binding,
+      client.signedRequests,
       [...client.redirectUris],
       [...client.scopes],
       client.kind === 'recipient' ? [...client.pages] : [],
@@ -103,7 +139,12 @@ interface ClientRow {
   website: string
   contacts: string[]
   class: string | null
-  jwks: { keys: JsonWebKey[] }
+  jwks: { keys: JsonWebKey[] } | null
+  jwks_uri: string | null
+  authentication: Authentication['method']
+  certificate_subject: CertificateSubject | null
+  binding: Client['binding']
+  signed_requests: boolean
   redirect_uris: string[]
   scopes: string[]
   pages: string[]
@@ -116,7 +157,11 @@ function clientOf(row: ClientRow): Client {
     lei: row.lei,
     website: row.website,
     contacts: row.contacts,
-    jwks: row.jwks,
+    ...(row.jwks === null ? {} : { jwks: row.jwks }),
+    ...(row.jwks_uri === null ? {} : { jwksUri: row.jwks_uri }),
+    authentication: authenticationOf(row),
+    binding: row.binding,
+    signedRequests: row.signed_requests,
     redirectUris: row.redirect_uris,
     scopes: row.scopes,
   }
@@ -127,4 +172,14 @@ function clientOf(row: ClientRow): Client {
   if (row.kind === 'recipient' && isClass(row.class))
     return { ...registered, kind: row.kind, class: row.class, pages: row.pages }
   throw new Error(`client ${row.id} is of no kind`)
+}
+
+function authenticationOf({
+  id,
+  authentication: method,
+  certificate_subject,
+}: ClientRow): Authentication {
+  if (method !== 'tls_client_auth') return { method }
+  if (certificate_subject === null) throw new Error(`client ${id} is known by no certificate`)
+  return { method, subject: certificate_subject }
 }

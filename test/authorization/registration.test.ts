@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { registrationProblems } from '../../src/authorization/registration.ts'
 import { isRedirectUri } from '../../src/authorization/redirect_uri.ts'
-import type { Client } from '../../src/storage/clients.ts'
+import { usualSecurity, type Client } from '../../src/storage/clients.ts'
 import { newSigner } from '../support/jwt.ts'
 
 const [ec, rsa] = [newSigner('ES256'), newSigner('PS256')]
@@ -15,6 +15,7 @@ const good = {
   website: 'https://recipient.example',
   contacts: [],
   jwks: { keys: [{ ...ec.publicJwk, kid: 'one' }] },
+  ...usualSecurity,
   redirectUris: ['https://recipient.example/callback'],
   scopes: ['grant_management_revoke'],
   pages: ['page'],

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { openLedger } from '../../src/broker/open_ledger.ts'
 import { random128, routed } from '../../src/storage/ids.ts'
-import { insertClient } from '../../src/storage/clients.ts'
+import { insertClient, usualSecurity } from '../../src/storage/clients.ts'
 import { entriesOf } from '../support/api_app.ts'
 import { activeConsent, approveMessenger } from '../support/consents.ts'
 import { operator, type Operator } from './operator.ts'
@@ -23,6 +23,7 @@ beforeAll(async () => {
     website: 'https://recipient.example',
     contacts: [],
     jwks: { keys: [] },
+    ...usualSecurity,
     redirectUris: [],
     scopes: [],
     pages: [],

@@ -11,7 +11,7 @@ import type { RequestedTerms } from '../../src/consent/terms.ts'
 import { createApp } from '../../src/http/app.ts'
 import { consentOf, readEntry, type Entry } from '../../src/ledger/entry.ts'
 import { openLog, type Log, type RequestEvent } from '../../src/observe/log.ts'
-import { classOf, insertClient, type Client } from '../../src/storage/clients.ts'
+import { classOf, insertClient, usualSecurity, type Client } from '../../src/storage/clients.ts'
 import { findConsent, insertRequested } from '../../src/storage/consents.ts'
 import { inBank } from '../../src/storage/database.ts'
 import { random128, routed } from '../../src/storage/ids.ts'
@@ -98,6 +98,7 @@ async function register(broker: TestBroker): Promise<void> {
     website: 'https://recipient.example',
     contacts: ['privacy@recipient.example'],
     jwks: { keys: [] },
+    ...usualSecurity,
     redirectUris: [],
     scopes: [],
   }
@@ -133,7 +134,7 @@ function clientOf(
     }),
   )
   const check = contractCheck()
-  const base = { jkt, lifetime_s: 300 }
+  const base = { binding: { jkt }, lifetime_s: 300 }
   const proofOf = (method: string, path: string, token: string) =>
     prover.sign({
       header: { typ: 'dpop+jwt', alg: prover.alg, jwk: prover.publicJwk },

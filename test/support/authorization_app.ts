@@ -11,7 +11,7 @@ import { clusterNames } from '../../src/consent/cluster.ts'
 import { authenticateResource } from '../../src/http/authenticate.ts'
 import { oauthRoutes } from '../../src/http/oauth_routes.ts'
 import { problems } from '../../src/http/problem.ts'
-import { classOf, insertClient, type Client } from '../../src/storage/clients.ts'
+import { classOf, insertClient, usualSecurity, type Client } from '../../src/storage/clients.ts'
 import { inBank } from '../../src/storage/database.ts'
 import { findPushedRequest, type PushedRequest } from '../../src/storage/pushed_requests.ts'
 import { testDatabase } from './database.ts'
@@ -152,6 +152,7 @@ async function makeClient(server: Server, options: ClientOptions): Promise<TestC
     website: 'https://recipient.example',
     contacts: ['privacy@recipient.example'],
     jwks: { keys: [{ ...signer.publicJwk, kid: 'one' }] },
+    ...usualSecurity,
     redirectUris: [redirectUri],
     scopes,
     ...partOf(kind, { id, bank, class: options.class ?? 'messaging_platform' }),

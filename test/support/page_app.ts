@@ -5,7 +5,7 @@ import type { Broker } from '../../src/broker/broker.ts'
 import type { RequestedTerms } from '../../src/consent/terms.ts'
 import { pageRoutes } from '../../src/http/page_routes.ts'
 import { consentOf, readEntry, type Entry } from '../../src/ledger/entry.ts'
-import { insertClient } from '../../src/storage/clients.ts'
+import { insertClient, usualSecurity } from '../../src/storage/clients.ts'
 import { insertRequested } from '../../src/storage/consents.ts'
 import { inBank } from '../../src/storage/database.ts'
 import { random128, random256, routed } from '../../src/storage/ids.ts'
@@ -64,6 +64,7 @@ export async function pageApp({
       website: 'https://recipient.example',
       contacts: ['privacy@recipient.example'],
       jwks: { keys: [] },
+      ...usualSecurity,
       redirectUris: [redirectUri],
       scopes: [],
     })
