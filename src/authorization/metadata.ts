@@ -1,5 +1,6 @@
 import { details_type } from '../consent/fdx.ts'
 import { algorithmNames } from '../storage/jws.ts'
+import { resources } from './resource_metadata.ts'
 import { scopeNames } from './scopes.ts'
 
 /** Where the authorization server's endpoints are, below the issuer. */
@@ -15,7 +16,7 @@ export const paths = {
 /** The grants of the token endpoint. */
 export const grantTypes = ['authorization_code', 'refresh_token', 'client_credentials'] as const
 
-/** Authorization server metadata (RFC 8414), with what RFC 9126, 9207, 9396, 9449 and Grant Management add to it. */
+/** Authorization server metadata (RFC 8414), with what RFC 9126, 9207, 9396, 9449, 9728 and Grant Management add to it. */
 export function metadata(issuer: string) {
   return {
     issuer,
@@ -28,6 +29,7 @@ export function metadata(issuer: string) {
     grant_management_action_required: false,
     scopes_supported: scopeNames,
     authorization_details_types_supported: [details_type],
+    protected_resources: Object.values(resources).map(({ path }) => issuer + path),
     response_types_supported: ['code'],
     response_modes_supported: ['query'],
     grant_types_supported: grantTypes,

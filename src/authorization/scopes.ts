@@ -19,10 +19,13 @@ export function mayHave(kind: Client['kind'], scope: string): boolean {
   return clientScopes.get(scope)?.includes(kind) ?? false
 }
 
+/** Every scope of a token that a client gets for itself. */
+export const clientScopeNames: readonly string[] = [...clientScopes.keys()]
+
 /** Every scope that a client can ask for. */
 export const scopeNames: readonly string[] = [
   ...Object.values(clusters).map(({ scope }) => scope),
-  ...clientScopes.keys(),
+  ...clientScopeNames,
 ]
 
 /** Whether two scope strings name the same scopes, in any order. */

@@ -13,6 +13,12 @@ import { metadata, paths } from '../authorization/metadata.ts'
 import { OAuthError } from '../authorization/oauth_error.ts'
 import { pushRequest } from '../authorization/par.ts'
 import { resourceError } from '../authorization/resource_error.ts'
+import {
+  metadataPath,
+  pointingToMetadata,
+  resourceMetadata,
+  resources,
+} from '../authorization/resource_metadata.ts'
 import { issueToken } from '../authorization/token.ts'
 import type { Broker } from '../broker/broker.ts'
 import { authenticateResource, urlOf } from './authenticate.ts'
@@ -55,6 +61,11 @@ export function oauthRoutes(broker: Broker, authorization: Authorization): Route
     .route(paths.metadata)
     .get(published(metadata(authorization.issuer)))
     .all(notAllowed('GET, HEAD'))
+  for (const resource of Object.values(resources))
+    router
+      .route(metadataPath(resource))
+      .get(published(resourceMetadata(authorization.issuer, resource)))
+      .all(notAllowed('GET, HEAD'))
   router.route(paths.jwks).get(published(authorization.keys.jwks)).all(notAllowed('GET, HEAD'))
   router.route(paths.par).all(noStore).post(body, endpoint(pushRequest)).all(notAllowed('POST'))
   router.route(paths.token).all(noStore).post(body, endpoint(issueToken)).all(notAllowed('POST'))
@@ -72,7 +83,7 @@ export function oauthRoutes(broker: Broker, authorization: Authorization): Route
       res.status(204).end()
     })
     .all(notAllowed('GET, HEAD, DELETE'))
-  router.use(oauthErrors)
+  router.use(oauthErrors(authorization))
   return router
 }
 
@@ -92,14 +103,16 @@ const noStore: RequestHandler = (_req, res, next) => {
   next()
 }
 
-const oauthErrors: ErrorRequestHandler = (error, _req, res: Response, _next) => {
-  res.locals['error'] = error
-  const { status, code, detail, headers } = problemOf(error)
-  res
-    .status(status)
-    .set({ 'Cache-Control': 'no-store', ...headers })
-    .json({ error: oauthCode(error, { status, code }), error_description: detail })
-}
+const oauthErrors =
+  ({ issuer }: Authorization): ErrorRequestHandler =>
+  (error, { path }, res: Response, _next) => {
+    res.locals['error'] = error
+    const { status, code, detail, headers } = problemOf(error)
+    res
+      .status(status)
+      .set({ 'Cache-Control': 'no-store', ...pointingToMetadata(headers, { issuer, path }) })
+      .json({ error: oauthCode(error, { status, code }), error_description: detail })
+  }
 
 /** What is no OAuth error by itself is one of three, by whose fault it is. */
 function oauthCode(error: unknown, { status, code }: { status: number; code: string }): string {

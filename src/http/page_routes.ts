@@ -1,12 +1,14 @@
 import { Router } from 'express'
 import helmet from 'helmet'
+import { policy_path } from '../authorization/resource_metadata.ts'
 import type { Broker } from '../broker/broker.ts'
 import { logoSvg } from '../web/layout.tsx'
+import { policyPage } from '../web/policy.tsx'
 import { style } from '../web/style.ts'
 import { authorizeRoutes, returnToDisclosure } from './authorize_routes.ts'
 import { bankCallback } from './bank_login.ts'
 import { connectionsRoutes, returnToConnections } from './connections_routes.ts'
-import { pageHeaders } from './page.ts'
+import { pageHeaders, sendPage } from './page.ts'
 import { pageErrors } from './page_errors.ts'
 import { pointerRoutes, returnToPointer } from './pointer_routes.ts'
 
@@ -22,6 +24,9 @@ export function pageRoutes(broker: Broker): Router {
       connections: returnToConnections,
       pointer: returnToPointer,
     }),
+  )
+  router.get(policy_path, ...pageHeaders(broker, { referrer: 'same-origin' }), (_req, res) =>
+    sendPage(res, policyPage({ banks: [...broker.bankPort.banks.values()] })),
   )
   router.get('/web/:file', helmet(), (req, res, next) => {
     const file = files.get(req.params.file)

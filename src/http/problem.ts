@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler } from 'express'
 import { OAuthError } from '../authorization/oauth_error.ts'
 import { resourceError } from '../authorization/resource_error.ts'
+import { pointingToMetadata } from '../authorization/resource_metadata.ts'
 import { DoorBusy, DoorUnavailable, ReleasesStopped } from '../broker/append.ts'
 import { BankRefused, BankUnavailable } from '../broker/bank_port.ts'
 import { AnswerTooLate } from '../broker/release.ts'
@@ -149,7 +150,7 @@ const titles: Readonly<Record<number, string>> = {
  * begun is cut off: half of one must not look whole.
  */
 export function problems(issuer: string): ErrorRequestHandler {
-  return (error, _req, res, _next) => {
+  return (error, { path }, res, _next) => {
     res.locals['error'] = error
     if (res.headersSent) {
       res.destroy()
@@ -158,7 +159,7 @@ export function problems(issuer: string): ErrorRequestHandler {
     const { status, code, detail, headers, errors } = problemOf(error)
     res
       .status(status)
-      .set({ 'Cache-Control': 'no-store', ...headers })
+      .set({ 'Cache-Control': 'no-store', ...pointingToMetadata(headers, { issuer, path }) })
       .type('application/problem+json')
       .send(
         JSON.stringify({

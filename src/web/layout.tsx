@@ -37,7 +37,8 @@ export function renderPage({
         <footer>
           <p>Countersign passes on bank data only with your approval, and records each release.</p>
           <p>
-            <a href="/connections">See and end your connections</a>
+            <a href="/connections">See and end your connections</a> ·{' '}
+            <a href="/policy">What the data may be used for</a>
           </p>
         </footer>
       </body>

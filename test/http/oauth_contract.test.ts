@@ -20,7 +20,12 @@ const kept =
     check(method, path, { status, type, headers, body })
 
 describe('the answers of the authorization server are those of openapi.yaml', () => {
-  it.each(['/.well-known/oauth-authorization-server', '/oauth/jwks'])('at %s', async (path) => {
+  it.each([
+    '/.well-known/oauth-authorization-server',
+    '/.well-known/oauth-protected-resource/fdx/v6',
+    '/.well-known/oauth-protected-resource',
+    '/oauth/jwks',
+  ])('at %s', async (path) => {
     await supertest(oauth.app).get(path).expect(200).expect(kept('get', path))
     await supertest(oauth.app).post(path).expect(405).expect(kept('get', path))
   })

@@ -7,6 +7,7 @@ import { deliveryPage, pointerPage } from '../../src/web/delivery.tsx'
 import { disclosurePage } from '../../src/web/disclosure.tsx'
 import { errorPage } from '../../src/web/error.tsx'
 import { interstitialPage } from '../../src/web/interstitial.tsx'
+import { policyPage } from '../../src/web/policy.tsx'
 import type { Connection } from '../../src/storage/connections.ts'
 
 /** Chosen by someone who wishes us ill: markup, an attribute's end, and characters that turn the text around. */
@@ -87,6 +88,7 @@ const pages = {
     ...{ title: hostile, why: hostile, action: hostile, csrf: hostile },
     banks: [{ id: hostile, legalName: hostile }],
   }),
+  policy: policyPage({ banks: [{ id: hostile, legalName: hostile }] }),
   error: errorPage({ title: hostile, what: hostile, todo: hostile }),
 }
 
