@@ -360,8 +360,11 @@ create table pushed_requests (
   profile_sealed bytea not null,
   created_at timestamp with time zone default clock_timestamp() not null,
   expires_at timestamp with time zone not null,
+  response_mode text default 'query'::text not null,
+  replaces text,
   constraint pushed_requests_pkey PRIMARY KEY (bank_id, handle_hash),
-  constraint pushed_requests_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients(id)
+  constraint pushed_requests_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients(id),
+  constraint pushed_requests_response_mode_check CHECK ((response_mode = ANY (ARRAY['query'::text, 'jwt'::text])))
 );
 alter table pushed_requests enable row level security;
 create policy by_bank on pushed_requests as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));

@@ -3,7 +3,6 @@ import { insertCode } from '../storage/authorization_codes.ts'
 import { inBank } from '../storage/database.ts'
 import { random256, routed } from '../storage/ids.ts'
 import type { PushedRequest } from '../storage/pushed_requests.ts'
-import type { OAuthErrorCode } from './oauth_error.ts'
 
 /** FAPI 2.0 §5.3.2.1 no. 11. */
 const code_s_max = 60
@@ -30,18 +29,4 @@ export async function issueCode(
     }),
   )
   return code
-}
-
-/** Where to send the browser: the pushed `redirect_uri`, unchanged, with the outcome, `state`, and `iss` (RFC 9207). */
-export function authorizationResponse(
-  issuer: string,
-  { redirectUri, state }: Pick<PushedRequest, 'redirectUri' | 'state'>,
-  outcome: { code: string } | { error: OAuthErrorCode; error_description?: string },
-): string {
-  const parameters = new URLSearchParams({
-    ...outcome,
-    ...(state === undefined ? {} : { state }),
-    iss: issuer,
-  })
-  return `${redirectUri}${redirectUri.includes('?') ? '&' : '?'}${parameters}`
 }

@@ -1,5 +1,6 @@
 import { details_type } from '../consent/fdx.ts'
 import { algorithmNames } from '../storage/jws.ts'
+import { responseModes } from './authorization_response.ts'
 import { resources } from './resource_metadata.ts'
 import { scopeNames } from './scopes.ts'
 
@@ -16,7 +17,7 @@ export const paths = {
 /** The grants of the token endpoint. */
 export const grantTypes = ['authorization_code', 'refresh_token', 'client_credentials'] as const
 
-/** Authorization server metadata (RFC 8414), with what RFC 9126, 9207, 9396, 9449, 9728 and Grant Management add to it. */
+/** Authorization server metadata (RFC 8414), with what RFC 9126, 9207, 9396, 9449, 9728, JARM and Grant Management add to it. */
 export function metadata(issuer: string) {
   return {
     issuer,
@@ -31,7 +32,8 @@ export function metadata(issuer: string) {
     authorization_details_types_supported: [details_type],
     protected_resources: Object.values(resources).map(({ path }) => issuer + path),
     response_types_supported: ['code'],
-    response_modes_supported: ['query'],
+    response_modes_supported: responseModes,
+    authorization_signing_alg_values_supported: ['ES256'],
     grant_types_supported: grantTypes,
     require_pushed_authorization_requests: true,
     authorization_response_iss_parameter_supported: true,

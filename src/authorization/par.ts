@@ -17,6 +17,7 @@ import {
 import { admit, type Answer, type EndpointRequest } from './admit.ts'
 import { parseAuthorizationDetails } from './authorization_details.ts'
 import type { Authorization } from './authorization.ts'
+import { responseMode, responseModes } from './authorization_response.ts'
 import type { Binding } from './binding.ts'
 import { required, type Form } from './form.ts'
 import { OAuthError, refusalError } from './oauth_error.ts'
@@ -93,17 +94,21 @@ function checkedParameters(
     terms,
     binding,
   }: { client: Recipient; terms: RequestedTerms; binding: Binding | undefined },
-): Pick<PushedRequest, 'redirectUri' | 'state' | 'codeChallenge' | 'dpopJkt'> {
+): Pick<PushedRequest, 'redirectUri' | 'responseMode' | 'state' | 'codeChallenge' | 'dpopJkt'> {
   checkKind(form)
   checkScope(form, terms)
   const redirectUri = required(form, 'redirect_uri')
   if (!client.redirectUris.includes(redirectUri) || !isRedirectUri(redirectUri))
     throw new OAuthError('invalid_request', 'redirect_uri is not one that was registered')
+  const mode = responseMode(form.get('response_mode'))
+  if (mode === undefined)
+    throw new OAuthError('invalid_request', `response_mode is one of ${responseModes.join(', ')}`)
   const state = printable(form, 'state', limits.state_chars_max)
   printable(form, 'nonce', limits.nonce_chars_max)
   const dpopJkt = boundKey(form, binding)
   return {
     redirectUri,
+    responseMode: mode,
     codeChallenge: codeChallenge(form),
     ...(state === undefined ? {} : { state }),
     ...(dpopJkt === undefined ? {} : { dpopJkt }),
@@ -118,8 +123,6 @@ function checkKind(form: Form): void {
     throw new OAuthError('request_not_supported', 'request objects are not supported')
   if (required(form, 'response_type') !== 'code')
     throw new OAuthError('unsupported_response_type', 'response_type is code')
-  if ((form.get('response_mode') ?? 'query') !== 'query')
-    throw new OAuthError('invalid_request', 'response_mode is query')
   if ((form.get('grant_management_action') ?? 'create') !== 'create' || form.has('grant_id'))
     throw new OAuthError('invalid_request', 'the only grant_management_action is create')
 }

@@ -30,7 +30,7 @@ export function createApp(broker: Broker, authorization: Authorization, log: Log
   app.use(oauthRoutes(broker, authorization)) // /oauth/{jwks,par,token,grants}, /.well-known/…: for clients
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
   app.use(healthRoutes(broker, log.metrics)) // /health, /metrics: for operators
-  app.use(pageRoutes(broker)) // /oauth/authorize, /connections, /d/…, /banks/…, /web/…: for customers
+  app.use(pageRoutes(broker, authorization)) // /oauth/authorize, /connections, /d/…, /banks/…, /web/…: for customers
 
   app.use(() => {
     throw noSuchResource()

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Request, Response } from 'express'
-import { authorizationResponse, issueCode } from '../authorization/code.ts'
+import type { Authorization } from '../authorization/authorization.ts'
+import { authorizationResponse } from '../authorization/authorization_response.ts'
+import { issueCode } from '../authorization/code.ts'
 import type { BankLogin } from '../broker/bank_port.ts'
 import type { Broker } from '../broker/broker.ts'
 import { declineConsent } from '../broker/decline_consent.ts'
@@ -19,6 +21,12 @@ const answer_kept_ms = 60_000
 
 /** How long a second submit waits for the first to be through. */
 const answer_wait_ms = 4_000
+
+/** What decisions are made with. */
+export interface Deciding {
+  readonly broker: Broker
+  readonly authorization: Authorization
+}
 
 interface Browser {
   readonly req: Request
@@ -66,7 +74,7 @@ export const alreadyAnswered = () =>
 
 /** The customer approves: grant, code, and where the browser goes with it. */
 export async function approve(
-  broker: Broker,
+  deciding: Deciding,
   res: Response,
   {
     stage,
@@ -80,6 +88,7 @@ export async function approve(
     disclosure: ShownDisclosure
   },
 ): Promise<string> {
+  const { broker, authorization } = deciding
   const { login, termsSalt, termsCommitment, request } = stage
   const { pushed } = request
   const { bank, consentId, profile } = pushed
@@ -99,16 +108,16 @@ export async function approve(
       const loginIndex = loginIndexOf(broker.vault, { bank, bankSubject: login.subject })
       await rememberBrowser(broker, res, { bank, loginIndex })
     }
-    return authorizationResponse(broker.issuer, pushed, { code })
+    return authorizationResponse(authorization, pushed, { outcome: { code }, now: broker.now() })
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
-    return decline(broker, { request, login, why: error.message })
+    return decline(deciding, { request, login, why: error.message })
   }
 }
 
 /** The customer says no, or a rule does: the consent is declined, and the bank is told to forget the login's tokens. */
 export async function decline(
-  broker: Broker,
+  { broker, authorization }: Deciding,
   { request, login, why }: { request: Arrived; login?: BankLogin; why: string },
 ): Promise<string> {
   const { pushed } = request
@@ -119,8 +128,6 @@ export async function decline(
   // The answer does not wait on the bank's health: tokens that nobody keeps end by themselves.
   if (login !== undefined)
     await broker.bankPort.revoke(bankOf(broker, bank), login.tokens).catch(() => undefined)
-  return authorizationResponse(broker.issuer, pushed, {
-    error: 'access_denied',
-    error_description: why,
-  })
+  const outcome = { error: 'access_denied', error_description: why } as const
+  return authorizationResponse(authorization, pushed, { outcome, now: broker.now() })
 }

@@ -13,7 +13,14 @@ import { sha256Text } from '../storage/sha256.ts'
 import { accountName } from '../web/account_name.ts'
 import { disclosurePage } from '../web/disclosure.tsx'
 import { interstitialPage } from '../web/interstitial.tsx'
-import { alreadyAnswered, answerAgain, answerOnce, approve, decline } from './authorize_decision.ts'
+import {
+  alreadyAnswered,
+  answerAgain,
+  answerOnce,
+  approve,
+  decline,
+  type Deciding,
+} from './authorize_decision.ts'
 import { bankOf, type Returns } from './bank_login.ts'
 import { enterSession, formToken, moveSession, sessionOf, type Session } from './browser_session.ts'
 import { formOf, formSteps, leadingOn, only, pageHeaders, sendOn, sendPage } from './page.ts'
@@ -24,15 +31,16 @@ import type { Approving, Arrived, AtBank } from './stage.ts'
 const double_click_ms = 3_000
 
 /** The authorization endpoint (RFC 6749 §3.1, by pushed requests only) and the pages behind it, up to the decision. */
-export function authorizeRoutes(broker: Broker): Router {
+export function authorizeRoutes(deciding: Deciding): Router {
+  const { broker } = deciding
   const page = [...pageHeaders(broker, { referrer: 'same-origin' }), leadingOn(broker)]
   const form = [...page, ...formSteps(broker)]
   const router = Router()
   router.get('/oauth/authorize', ...page, arrive(broker))
   router.post('/oauth/authorize/continue', ...form, goToBank(broker))
-  router.post('/oauth/authorize/cancel', ...form, cancel(broker))
+  router.post('/oauth/authorize/cancel', ...form, cancel(deciding))
   router.get('/oauth/authorize/disclosure', ...page, disclose(broker))
-  router.post('/oauth/authorize/decision', ...form, decideRequest(broker))
+  router.post('/oauth/authorize/decision', ...form, decideRequest(deciding))
   router.use(pageErrors)
   return router
 }
@@ -126,43 +134,53 @@ function undecidedRequest({ stage }: Session): Arrived | undefined {
     : undefined
 }
 
-function cancel(broker: Broker): RequestHandler {
+function cancel(deciding: Deciding): RequestHandler {
+  const { broker } = deciding
   return async (req, res) => {
     const session = await sessionOf(broker, req)
     const request = session && undecidedRequest(session)
     if (session === undefined || request === undefined) return answerAgain(broker, req, res)
     const why = 'the customer cancelled'
-    await answerOnce(broker, { req, res, session }, () => decline(broker, { request, why }))
+    await answerOnce(broker, { req, res, session }, () => decline(deciding, { request, why }))
   }
 }
 
 /** Back from the bank: what it says of the accounts stays in this session, which gets a new cookie with the login. */
-export const returnToDisclosure: Returns['authorize'] = async (
-  broker,
-  { req, res, session, login },
-  { bank, pending, purpose: { request, termsSalt } },
-) => {
-  if (login === 'cancelled')
-    return answerOnce(broker, { req, res, session }, () =>
-      decline(broker, { request, why: 'the customer cancelled at the bank' }),
-    )
-  const access = { accessToken: login.tokens.access_token, interaction: randomUUID() }
-  const found = await broker.bankPort.accounts(bankOf(broker, bank), access)
-  if (found.length === 0)
-    throw new PageRefused(400, {
-      title: 'No account was chosen',
-      what: 'Your bank gave no account that could be shared.',
-      todo: 'Begin again from Messenger, and choose at least one account at your bank.',
-    })
-  const accounts = found.map((account) => ({
-    bankAccountId: account.accountId,
-    display: accountName(account),
-  }))
-  const termsCommitment = pending.nonce
-  const stage = { at: 'disclosure', request, login, termsSalt, termsCommitment, accounts } as const
-  await enterSession(broker, { req, res, stage })
-  sendOn(res, '/oauth/authorize/disclosure')
-}
+export const returnToDisclosure =
+  (deciding: Deciding): Returns['authorize'] =>
+  async (
+    broker,
+    { req, res, session, login },
+    { bank, pending, purpose: { request, termsSalt } },
+  ) => {
+    if (login === 'cancelled')
+      return answerOnce(broker, { req, res, session }, () =>
+        decline(deciding, { request, why: 'the customer cancelled at the bank' }),
+      )
+    const access = { accessToken: login.tokens.access_token, interaction: randomUUID() }
+    const found = await broker.bankPort.accounts(bankOf(broker, bank), access)
+    if (found.length === 0)
+      throw new PageRefused(400, {
+        title: 'No account was chosen',
+        what: 'Your bank gave no account that could be shared.',
+        todo: 'Begin again from Messenger, and choose at least one account at your bank.',
+      })
+    const accounts = found.map((account) => ({
+      bankAccountId: account.accountId,
+      display: accountName(account),
+    }))
+    const termsCommitment = pending.nonce
+    const stage = {
+      at: 'disclosure',
+      request,
+      login,
+      termsSalt,
+      termsCommitment,
+      accounts,
+    } as const
+    await enterSession(broker, { req, res, stage })
+    sendOn(res, '/oauth/authorize/disclosure')
+  }
 
 function disclose(broker: Broker): RequestHandler {
   return async (req, res) => {
@@ -206,7 +224,8 @@ async function disclosureOf(broker: Broker, { request, accounts }: Approving) {
 }
 
 /** Approve or decline. What is approved is the text whose hash the form brings back, and only while that is still the text. */
-function decideRequest(broker: Broker): RequestHandler {
+function decideRequest(deciding: Deciding): RequestHandler {
+  const { broker } = deciding
   return async (req, res) => {
     const session = await sessionOf(broker, req)
     const stage = session?.stage
@@ -216,7 +235,7 @@ function decideRequest(broker: Broker): RequestHandler {
     const decision = only(form, 'decision')
     if (decision === 'decline')
       return answerOnce(broker, { req, res, session }, () =>
-        decline(broker, { request, login, why: 'the customer declined' }),
+        decline(deciding, { request, login, why: 'the customer declined' }),
       )
     const shown = await disclosureOf(broker, stage)
     if (shown === undefined) return answerAgain(broker, req, res)
@@ -232,7 +251,7 @@ function decideRequest(broker: Broker): RequestHandler {
       return sendPage(res, page({ csrf: formToken(broker, req, res), ticked, problem }), 422)
     const approved = accounts.filter((_, index) => ticked.includes(index))
     await answerOnce(broker, { req, res, session }, () =>
-      approve(broker, res, { stage, accounts: approved, delivery, disclosure }),
+      approve(deciding, res, { stage, accounts: approved, delivery, disclosure }),
     )
   }
 }

@@ -1,5 +1,6 @@
 import { Router } from 'express'
 import helmet from 'helmet'
+import type { Authorization } from '../authorization/authorization.ts'
 import { policy_path } from '../authorization/resource_metadata.ts'
 import type { Broker } from '../broker/broker.ts'
 import { logoSvg } from '../web/layout.tsx'
@@ -13,14 +14,15 @@ import { pageErrors } from './page_errors.ts'
 import { pointerRoutes, returnToPointer } from './pointer_routes.ts'
 
 /** Every page, what pages load, and the one address that banks send browsers back to. */
-export function pageRoutes(broker: Broker): Router {
+export function pageRoutes(broker: Broker, authorization: Authorization): Router {
+  const deciding = { broker, authorization }
   const router = Router()
-  router.use(authorizeRoutes(broker), connectionsRoutes(broker), pointerRoutes(broker))
+  router.use(authorizeRoutes(deciding), connectionsRoutes(broker), pointerRoutes(broker))
   router.get(
     '/banks/:bank/callback',
     ...pageHeaders(broker, { referrer: 'same-origin' }),
     bankCallback(broker, {
-      authorize: returnToDisclosure,
+      authorize: returnToDisclosure(deciding),
       connections: returnToConnections,
       pointer: returnToPointer,
     }),

@@ -14,9 +14,15 @@ export interface PushedRequest {
   readonly codeChallenge: string
   readonly dpopJkt?: string
   readonly profile: Profile
+  /** How the browser brings the answer back: as plain parameters, or as one signed JWT (JARM). */
+  readonly responseMode: ResponseMode
+  /** The active consent that gets these terms, when the request replaces a grant. */
+  readonly replaces?: string
   /** Milliseconds since the epoch: until when the browser may arrive with it. */
   readonly expires: number
 }
+
+export type ResponseMode = 'query' | 'jwt'
 
 const prefix = 'urn:ietf:params:oauth:request_uri:'
 
@@ -30,8 +36,9 @@ export async function insertPushedRequest(
 ): Promise<void> {
   await tx.raw(
     `insert into pushed_requests
-       (bank_id, handle_hash, client_id, consent_id, redirect_uri, state, scope, code_challenge, dpop_jkt, profile_sealed, expires_at)
-     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, to_timestamp(?::bigint / 1000.0))`,
+       (bank_id, handle_hash, client_id, consent_id, redirect_uri, state, scope, code_challenge, dpop_jkt, profile_sealed,
+        response_mode, replaces, expires_at)
+     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, to_timestamp(?::bigint / 1000.0))`,
     [
       pushed.bank,
       hashOf(handle),
@@ -43,6 +50,8 @@ export async function insertPushedRequest(
       pushed.codeChallenge,
       pushed.dpopJkt ?? null,
       vault.seal(pushed.profile, sealedAbout(pushed.consentId)),
+      pushed.responseMode,
+      pushed.replaces ?? null,
       pushed.expires,
     ],
   )
@@ -63,7 +72,7 @@ export async function findPushedRequest(
   const row = await inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: PushedRow[] }>(
       `select client_id, consent_id, redirect_uri, state, scope, code_challenge, dpop_jkt, profile_sealed,
-         floor(extract(epoch from expires_at) * 1000)::bigint as expires_ms
+         response_mode, replaces, floor(extract(epoch from expires_at) * 1000)::bigint as expires_ms
        from pushed_requests where bank_id = ? and handle_hash = ?`,
       [bank, hashOf(handle)],
     )
@@ -80,6 +89,8 @@ export async function findPushedRequest(
     codeChallenge: row.code_challenge,
     ...(row.dpop_jkt === null ? {} : { dpopJkt: row.dpop_jkt }),
     profile: profileOf(vault.open(row.profile_sealed, sealedAbout(row.consent_id))),
+    responseMode: row.response_mode,
+    ...(row.replaces === null ? {} : { replaces: row.replaces }),
     expires: Number(row.expires_ms),
   }
 }
@@ -93,6 +104,8 @@ interface PushedRow {
   code_challenge: string
   dpop_jkt: string | null
   profile_sealed: Buffer
+  response_mode: ResponseMode
+  replaces: string | null
   expires_ms: string
 }
 

@@ -48,6 +48,7 @@ describe('a pushed request', () => {
       state: 'a-state',
       scope,
       codeChallenge: expect.any(String),
+      responseMode: 'query',
       profile: {
         page_id: `page.${recipient.id}`,
         psid: '9876543210',
@@ -96,6 +97,8 @@ describe('a pushed request', () => {
     ['with its scopes in another order', { scope: scope.split(' ').toReversed().join(' ') }],
     ['without scope', { scope: undefined }],
     ['with response_mode query', { response_mode: 'query' }],
+    ['to be answered in a JWT', { response_mode: 'jwt' }],
+    ['to be answered in a JWT in the query', { response_mode: 'query.jwt' }],
     ['that creates a grant', { grant_management_action: 'create' }],
     [
       'with parameters that are not known',
@@ -117,6 +120,7 @@ describe('a pushed request', () => {
     ['for a token', { response_type: 'token' }, 'unsupported_response_type'],
     ['for code and id_token', { response_type: 'code id_token' }, 'unsupported_response_type'],
     ['to be answered in a fragment', { response_mode: 'fragment' }, 'invalid_request'],
+    ['to be answered in a form', { response_mode: 'form_post.jwt' }, 'invalid_request'],
     ['without redirect_uri', { redirect_uri: undefined }, 'invalid_request'],
     ['to a URI that is not registered', { redirect_uri: `${redirectUri}/` }, 'invalid_request'],
     ['without code_challenge', { code_challenge: undefined }, 'invalid_request'],

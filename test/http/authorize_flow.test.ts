@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { createLocalJWKSet, jwtVerify } from 'jose'
 import supertest from 'supertest'
 import { DoorUnavailable } from '../../src/broker/append.ts'
 import { commitment } from '../../src/broker/commitment.ts'
@@ -194,6 +195,43 @@ describe('a customer who says no', () => {
     app.banks.silent = true
     const done = await browser.press(page, 'decline').finally(() => (app.banks.silent = false))
     expect(answerOf(done)).toMatchObject(denied)
+  })
+})
+
+describe('a request whose answer is to be signed', () => {
+  /** What the one parameter says that the answer has beside those of the redirect URI. */
+  async function signed(visit: Visit) {
+    expect(visit.status).toBe(303)
+    const { searchParams } = new URL(visit.location)
+    expect([...searchParams.keys()]).toEqual(['page', 'response'])
+    const { keys } = app.authorization.keys.jwks
+    const { payload } = await jwtVerify(
+      searchParams.get('response') ?? '',
+      createLocalJWKSet({ keys: keys.map((key) => ({ kty: 'EC', ...key })) }),
+      { issuer: 'https://broker.example', audience: 'messenger' },
+    )
+    return payload
+  }
+
+  it('has its code, and where a customer says no its error, in a JWT and nowhere else', async () => {
+    const granted = await disclosed(app, { pushed: await app.push({ responseMode: 'jwt' }) })
+    const approved = await signed(await granted.browser.press(granted.page, 'approve'))
+    expect(approved).toMatchObject({
+      code: expect.stringMatching(/^first-bank\./),
+      state: 'its state',
+    })
+
+    const declined = await disclosed(app, { pushed: await app.push({ responseMode: 'jwt' }) })
+    expect(await signed(await declined.browser.press(declined.page, 'decline'))).toMatchObject({
+      error: 'access_denied',
+      state: 'its state',
+    })
+
+    const browser = app.browser()
+    const arrived = await browser.get((await app.push({ responseMode: 'jwt' })).address)
+    expect(await signed(await browser.press(arrived, 'cancel'))).toMatchObject({
+      error: 'access_denied',
+    })
   })
 })
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import express, { type Express } from 'express'
+import { openAuthorization, type Authorization } from '../../src/authorization/authorization.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import type { RequestedTerms } from '../../src/consent/terms.ts'
@@ -10,9 +11,14 @@ import { insertRequested } from '../../src/storage/consents.ts'
 import { inBank } from '../../src/storage/database.ts'
 import { random128, random256, routed } from '../../src/storage/ids.ts'
 import { findLedger, readLeaves } from '../../src/storage/ledgers.ts'
-import { insertPushedRequest, requestUriOf } from '../../src/storage/pushed_requests.ts'
+import {
+  insertPushedRequest,
+  requestUriOf,
+  type PushedRequest,
+} from '../../src/storage/pushed_requests.ts'
 import { testDatabase } from './database.ts'
 import { fakeBanks, type FakeBanks } from './fake_banks.ts'
+import { newSigner } from './jwt.ts'
 import { openPageBrowser, type PageBrowser, type Visit } from './page_browser.ts'
 import { testBank, testBroker } from './test_broker.ts'
 
@@ -23,17 +29,24 @@ export const recipient = 'messenger'
 export interface PageApp {
   readonly app: Express
   readonly broker: Broker
+  readonly authorization: Authorization
   readonly banks: FakeBanks
   /** Sets the clock ahead of the real one, ms. */
   clock: { ahead_ms: number }
   browser(): PageBrowser
   /** A request pushed by the recipient, and the address that a browser opens it at. */
-  push(change?: Partial<RequestedTerms> & { profile?: string; expires?: number }): Promise<Pushed>
+  push(change?: Partial<RequestedTerms> & PushChange): Promise<Pushed>
   /** The bank's ledger, or what of it names one consent. */
   entries(consentId?: string): Promise<Entry[]>
   /** Rows of a bank's tables. */
   rows(sql: string): Promise<Record<string, unknown>[]>
   close(): Promise<void>
+}
+
+/** What is pushed beside the terms. */
+type PushChange = Partial<Pick<PushedRequest, 'expires' | 'replaces' | 'responseMode'>> & {
+  readonly profile?: string
+  readonly psid?: string
 }
 
 export interface Pushed {
@@ -76,10 +89,14 @@ export async function pageApp({
       clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
     }),
   })
-  const app = express().use(pageRoutes(broker))
+  const authorization = openAuthorization(broker, {
+    signingKeys: [newSigner('ES256').privateJwk],
+    nonceKey: randomBytes(32),
+  })
+  const app = express().use(pageRoutes(broker, authorization))
   const signing = setInterval(() => void inner.signer.sign(bank), 500)
   return {
-    ...{ app, broker, banks, clock },
+    ...{ app, broker, authorization, banks, clock },
     browser: () => openPageBrowser(app, issuer),
     push: (change = {}) => push(broker, redirectUri, change),
     entries: (consentId) => entriesOf(broker, consentId),
@@ -108,7 +125,14 @@ async function entriesOf(broker: Broker, consentId: string | undefined): Promise
 async function push(
   broker: Broker,
   redirectUri: string,
-  { profile, expires, ...change }: Parameters<PageApp['push']>[0] & object,
+  {
+    profile,
+    psid,
+    expires,
+    replaces,
+    responseMode = 'query',
+    ...change
+  }: Parameters<PageApp['push']>[0] & object,
 ): Promise<Pushed> {
   const requested: RequestedTerms = {
     ...{ recipient, bank, purpose: 'https://w3id.org/dpv#RequestedServiceProvision' },
@@ -127,9 +151,11 @@ async function push(
         ...{ scope: '', codeChallenge: 'c'.repeat(43) },
         profile: {
           page_id: '1001',
-          psid: randomBytes(6).toString('hex'),
+          psid: psid ?? randomBytes(6).toString('hex'),
           display_name: profile ?? 'Ana Ortiz',
         },
+        responseMode,
+        ...(replaces === undefined ? {} : { replaces }),
         expires: expires ?? broker.now() + 300_000,
       },
     })
