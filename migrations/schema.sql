@@ -53,6 +53,24 @@ alter table authorization_codes enable row level security;
 create policy by_bank on authorization_codes as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on authorization_codes to countersign_service;
 
+create table authorization_events (
+  bank_id text not null,
+  consent_id text not null,
+  at timestamp with time zone default clock_timestamp() not null,
+  event text not null,
+  interaction_id uuid,
+  by text,
+  constraint authorization_events_pkey PRIMARY KEY (bank_id, consent_id, at, event),
+  constraint authorization_events_bank_id_consent_id_fkey FOREIGN KEY (bank_id, consent_id) REFERENCES consents(bank_id, id) ON DELETE CASCADE,
+  constraint authorization_events_by_check CHECK ((by = ANY (ARRAY['customer'::text, 'recipient'::text, 'bank'::text, 'operator'::text]))),
+  constraint authorization_events_event_check CHECK ((event = ANY (ARRAY['requested'::text, 'arrived'::text, 'bank_login_begun'::text, 'bank_login_returned'::text, 'bank_login_failed'::text, 'accounts_picked'::text, 'approved'::text, 'declined'::text, 'cancelled'::text, 'refused'::text, 'withdrawn'::text, 'code_redeemed'::text]))),
+  constraint withdrawn_by_someone CHECK (((event = 'withdrawn'::text) = (by IS NOT NULL)))
+);
+CREATE INDEX authorization_events_by_interaction ON public.authorization_events USING btree (bank_id, interaction_id) WHERE (interaction_id IS NOT NULL);
+alter table authorization_events enable row level security;
+create policy by_bank on authorization_events as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on authorization_events to countersign_service;
+
 create table bank_tokens (
   bank_id text not null,
   id text not null,
@@ -150,7 +168,9 @@ create table consents (
   constraint ended_matches_state CHECK ((((state = 'revoked'::text) = ((ended_by IS NOT NULL) AND (ended_at IS NOT NULL) AND (revocation_reason IS NOT NULL))) AND ((state = 'expired'::text) = ((ended_cause IS NOT NULL) AND (ended_at IS NOT NULL))))),
   constraint granted_has_terms CHECK (((state = ANY (ARRAY['active'::text, 'revoked'::text, 'expired'::text])) = ((terms IS NOT NULL) AND (granted_at IS NOT NULL) AND (expires_at IS NOT NULL) AND (link_id IS NOT NULL))))
 );
+CREATE INDEX consents_by_age ON public.consents USING btree (bank_id, state, created_at, id);
 CREATE INDEX consents_by_link ON public.consents USING btree (bank_id, link_id) WHERE (link_id IS NOT NULL);
+CREATE INDEX consents_by_recipient ON public.consents USING btree (bank_id, recipient, state, created_at, id);
 CREATE INDEX consents_requested ON public.consents USING btree (bank_id, created_at) WHERE (state = 'requested'::text);
 CREATE INDEX consents_to_expire ON public.consents USING btree (bank_id, expires_at) WHERE (state = 'active'::text);
 CREATE INDEX consents_unredeemed ON public.consents USING btree (bank_id, granted_at) WHERE ((state = 'active'::text) AND (redeemed_at IS NULL));
@@ -215,7 +235,7 @@ create table entries_01 partition of entries FOR VALUES FROM ('4194304') TO ('83
 create table entries_02 partition of entries FOR VALUES FROM ('8388608') TO ('12582912');
 create table entries_03 partition of entries FOR VALUES FROM ('12582912') TO ('16777216');
 create table entries_rest partition of entries FOR VALUES FROM ('16777216') TO (MAXVALUE);
-CREATE INDEX entries_by_consent ON ONLY public.entries USING btree (bank_id, consent_id, n) WHERE (consent_id IS NOT NULL);
+CREATE INDEX entries_by_consent ON ONLY public.entries USING btree (bank_id, consent_id, kind, n) WHERE (consent_id IS NOT NULL);
 CREATE INDEX entries_epochs ON ONLY public.entries USING btree (bank_id, n) WHERE (kind = 'epoch'::text);
 CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.entries FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -231,6 +251,7 @@ create table fetches (
   at timestamp with time zone default clock_timestamp() not null,
   constraint fetches_pkey PRIMARY KEY (bank_id, id)
 );
+CREATE INDEX fetches_by_interaction ON public.fetches USING btree (bank_id, interaction);
 alter table fetches enable row level security;
 create policy by_bank on fetches as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on fetches to countersign_service;
@@ -312,6 +333,7 @@ create table links (
   constraint links_bank_id_profile_index_login_index_key UNIQUE (bank_id, profile_index, login_index)
 );
 CREATE INDEX links_by_login ON public.links USING btree (bank_id, login_index);
+CREATE INDEX links_by_recipient_sub ON public.links USING btree (bank_id, recipient_sub);
 alter table links enable row level security;
 create policy by_bank on links as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on links to countersign_service;

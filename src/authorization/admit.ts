@@ -13,6 +13,8 @@ export interface EndpointRequest {
   /** The `DPoP` header. */
   readonly proof: string | undefined
   readonly url: string
+  /** `x-fapi-interaction-id`: the one that was sent, or was given to the request; a UUID. */
+  readonly interaction: string
 }
 
 /** What an endpoint answers. */
@@ -34,6 +36,7 @@ export interface Admitted {
 export interface Asker {
   readonly client: Client
   readonly form: Form
+  readonly interaction: string
   readonly binding: Binding
 }
 

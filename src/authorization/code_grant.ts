@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
+import { addEvent } from '../storage/authorization_events.ts'
 import { findCode, redeemCode } from '../storage/authorization_codes.ts'
 import { markRedeemed } from '../storage/consents.ts'
 import { inBank, type Tx } from '../storage/database.ts'
@@ -34,7 +35,7 @@ type Failed = { readonly invalid: string } | Refused
 export async function redeem(
   broker: Broker,
   authorization: Authorization,
-  { client, form, binding }: Asker,
+  { client, form, interaction, binding }: Asker,
 ): Promise<object> {
   const recipient = asRecipient(client)
   const code = required(form, 'code')
@@ -49,7 +50,7 @@ export async function redeem(
   const bank = bankIdOf(code)
   if (bank === undefined) throw new OAuthError('invalid_grant', 'the code is not known')
   const outcome = await inBank(broker.db, bank, (tx) =>
-    redeemIn(tx, { bank, shown, now: broker.now() }),
+    redeemIn(tx, { bank, shown, interaction, now: broker.now() }),
   )
   if ('invalid' in outcome) throw new OAuthError('invalid_grant', outcome.invalid)
   if ('refused' in outcome) throw await refuse(broker, recipient, { bank, ...outcome })
@@ -64,7 +65,12 @@ export async function redeem(
 
 async function redeemIn(
   tx: Tx,
-  { bank, shown, now }: { bank: string; shown: Parameters<typeof redeemCode>[2]; now: number },
+  {
+    bank,
+    shown,
+    interaction,
+    now,
+  }: { bank: string; shown: Parameters<typeof redeemCode>[2]; interaction: string; now: number },
 ): Promise<Redeemed | Failed> {
   const { clientId } = shown
   const consentId = await redeemCode(tx, bank, shown)
@@ -72,6 +78,7 @@ async function redeemIn(
   const found = await readRedeemable(tx, { bank, consentId, clientId, now })
   if ('refused' in found) return found
   await markRedeemed(tx, bank, consentId)
+  await addEvent(tx, bank, { consent: consentId, event: 'code_redeemed', interaction })
   if (found.consent.terms.one_time) return found
   const refreshToken = routed(bank, random256())
   await insertRefreshToken(tx, bank, { token: refreshToken, clientId, consentId })

@@ -5,6 +5,7 @@ import { scopeOf } from '../consent/cluster.ts'
 import { permits } from '../consent/consent.ts'
 import type { RequestedTerms } from '../consent/terms.ts'
 import { findApproval } from '../storage/approvals.ts'
+import { addEvent } from '../storage/authorization_events.ts'
 import type { Recipient } from '../storage/clients.ts'
 import { insertRequested } from '../storage/consents.ts'
 import { inBank } from '../storage/database.ts'
@@ -65,6 +66,12 @@ export async function pushRequest(
   await inBank(broker.db, terms.bank, async (tx) => {
     await insertRequested(tx, { id: pushed.consentId, requested: terms })
     await insertPushedRequest(tx, broker.vault, { handle, pushed })
+    const { consentId: consent } = pushed
+    await addEvent(tx, terms.bank, {
+      consent,
+      event: 'requested',
+      interaction: request.interaction,
+    })
   })
   return { status: 201, headers, body: { request_uri: requestUriOf(handle), expires_in } }
 }

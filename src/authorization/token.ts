@@ -25,7 +25,7 @@ export async function issueToken(
   authorization: Authorization,
   request: EndpointRequest,
 ): Promise<Answer> {
-  const { form } = request
+  const { form, interaction } = request
   const { client, binding, headers } = await admit(broker, authorization, request)
   if (binding === undefined) throw new OAuthError('invalid_dpop_proof', 'a DPoP proof is required')
   if (form.has('authorization_details'))
@@ -37,7 +37,7 @@ export async function issueToken(
   return {
     status: 200,
     headers,
-    body: await grants[type](broker, authorization, { client, form, binding }),
+    body: await grants[type](broker, authorization, { client, form, interaction, binding }),
   }
 }
 

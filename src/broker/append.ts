@@ -332,6 +332,7 @@ function applyEffect(state: LedgerState, effect: Effect): void {
       if (tally !== undefined) tally.pending -= effect.count
       return
     }
+    case 'authorization_event.add':
     case 'refresh_tokens.end':
     case 'bank_token.end':
     case 'devices.end':

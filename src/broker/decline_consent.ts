@@ -4,12 +4,22 @@ import type { Broker } from './broker.ts'
 import { save } from './revoke_consent.ts'
 
 /**
- * The customer said no: requested → declined, under the bank's lock so that an approval sent at the same moment has one
+ * The customer said no, or a rule did: requested → declined, under the bank's lock so that an approval sent at the same moment has one
  * winner. No entry is made. Idempotent. Throws `Refusal` when the consent was approved, or is not there.
  */
 export async function declineConsent(
   broker: Broker,
-  { bank, consentId }: { bank: string; consentId: string },
+  {
+    bank,
+    consentId,
+    ...step
+  }: {
+    bank: string
+    consentId: string
+    event: 'declined' | 'cancelled' | 'refused'
+    /** The interaction id of the browser's session. */
+    interaction?: string
+  },
 ): Promise<void> {
   const outcome = await broker.door.append(bank, {
     names: { consents: [consentId] },
@@ -17,7 +27,10 @@ export async function declineConsent(
       const record = state.consents.get(consentId)
       if (record === undefined) return { refused: 'consent_unknown' }
       const moved = decline(record.consent)
-      return typeof moved === 'string' ? { refused: moved } : { effects: [save(record, moved)] }
+      if (typeof moved === 'string') return { refused: moved }
+      if (moved === record.consent) return {}
+      const event = { consent: consentId, ...step }
+      return { effects: [save(record, moved), { kind: 'authorization_event.add', event }] }
     },
   })
   if (outcome.kind === 'refused') throw new Refusal(outcome.reason)

@@ -6,7 +6,7 @@ import { findConsent } from '../storage/consents.ts'
 import { inBank } from '../storage/database.ts'
 import { sealAccounts, type HeldAccount } from '../storage/held_accounts.ts'
 import { random128 } from '../storage/ids.ts'
-import type { ConsentRecord, LedgerState, SealedParts } from '../storage/ledger_state.ts'
+import type { ConsentRecord, Effect, LedgerState, SealedParts } from '../storage/ledger_state.ts'
 import { findOrInsertLink, type Profile } from '../storage/links.ts'
 import { sha256Text } from '../storage/sha256.ts'
 import type { Decision } from './append.ts'
@@ -29,6 +29,8 @@ export interface Approved {
   readonly termsCommitment: string
   readonly accounts: readonly { readonly bankAccountId: string; readonly display: string }[]
   readonly disclosure: ShownDisclosure
+  /** The interaction id of the browser's session. */
+  readonly interaction?: string
 }
 
 /** A draft of a grant: everything but what the lock decides. */
@@ -45,6 +47,7 @@ interface Grant {
     readonly auth_time?: number
   }
   readonly sealed: SealedParts
+  readonly interaction: string | undefined
 }
 
 /**
@@ -123,6 +126,7 @@ async function prepareGrant(
     })
     return {
       consentId,
+      interaction: approved.interaction,
       linkId: link.id,
       bankTokenId,
       bankEnd: login.bankEnd,
@@ -197,9 +201,15 @@ function decideGrant(state: LedgerState, prepared: Grant): Decision {
     entry: { kind: 'consent.grant', body: { ...terms, ...prepared.evidence, consent: moved.id } },
     effects: [
       { kind: 'consent.save', record: { ...record, consent: moved, linkId, bankTokenId }, sealed },
+      approvedEvent(moved.id, prepared),
     ],
   }
 }
+
+const approvedEvent = (consent: string, { interaction }: Grant): Effect => ({
+  kind: 'authorization_event.add',
+  event: { consent, event: 'approved', ...(interaction === undefined ? {} : { interaction }) },
+})
 
 /** The pending consent gives way: the active one takes its terms, and its bank token in place of its own. */
 function decideReplace(state: LedgerState, prepared: Grant, twin: ConsentRecord): Decision {
@@ -220,7 +230,8 @@ function decideReplace(state: LedgerState, prepared: Grant, twin: ConsentRecord)
       body: { ...terms, ...prepared.evidence, by: 'customer', consent: moved.id },
     },
     effects: [
-      { kind: 'consent.remove', id: prepared.consentId },
+      { kind: 'consent.remove', id: prepared.consentId, into: moved.id },
+      approvedEvent(moved.id, prepared),
       {
         kind: 'consent.save',
         record: { ...twin, requested: pending.requested, consent: moved, linkId, bankTokenId },

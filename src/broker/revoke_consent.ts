@@ -46,7 +46,8 @@ export async function revokeConsent(
       if ((wish.bankTokenId ?? record.bankTokenId) !== record.bankTokenId)
         throw new BankUnavailable('bad_answer', 'the token was replaced while it was used')
       before = record.consent
-      if (before.state === 'requested') return { effects: [save(record, decline(before))] }
+      if (before.state === 'requested')
+        return { effects: [save(record, decline(before)), withdrawn(consentId, by)] }
       const moved = revoke(before, { at: state.at, by })
       if (typeof moved === 'string') return {}
       return {
@@ -64,6 +65,11 @@ export async function revokeConsent(
     now: before.state !== 'declined',
   }
 }
+
+const withdrawn = (consent: string, by: Actor): Effect => ({
+  kind: 'authorization_event.add',
+  event: { consent, event: 'withdrawn', by },
+})
 
 /** What ends with a consent: its refresh tokens, its bank token, and its browsers' right to see figures. */
 export function endings(record: ConsentRecord): Effect[] {

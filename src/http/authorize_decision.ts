@@ -90,7 +90,7 @@ export async function approve(
 ): Promise<string> {
   const { broker, authorization } = deciding
   const { login, termsSalt, termsCommitment, request } = stage
-  const { pushed } = request
+  const { pushed, interaction } = request
   const { bank, consentId, profile } = pushed
   try {
     const granted = await grantConsent(broker, {
@@ -102,6 +102,7 @@ export async function approve(
       termsCommitment,
       accounts,
       disclosure,
+      interaction,
     })
     const code = await issueCode(broker, pushed, granted.consentId)
     if (delivery === 'link_out') {
@@ -111,18 +112,28 @@ export async function approve(
     return authorizationResponse(authorization, pushed, { outcome: { code }, now: broker.now() })
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
-    return decline(deciding, { request, login, why: error.message })
+    return decline(deciding, { request, login, why: error.message, event: 'refused' })
   }
 }
 
 /** The customer says no, or a rule does: the consent is declined, and the bank is told to forget the login's tokens. */
 export async function decline(
   { broker, authorization }: Deciding,
-  { request, login, why }: { request: Arrived; login?: BankLogin; why: string },
+  {
+    request,
+    login,
+    why,
+    event,
+  }: {
+    request: Arrived
+    login?: BankLogin
+    why: string
+    event: 'declined' | 'cancelled' | 'refused'
+  },
 ): Promise<string> {
-  const { pushed } = request
+  const { pushed, interaction } = request
   const { bank, consentId } = pushed
-  await declineConsent(broker, { bank, consentId }).catch((error: unknown) => {
+  await declineConsent(broker, { bank, consentId, event, interaction }).catch((error: unknown) => {
     throw error instanceof Refusal ? alreadyAnswered() : error
   })
   // The answer does not wait on the bank's health: tokens that nobody keeps end by themselves.

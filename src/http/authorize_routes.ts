@@ -21,7 +21,7 @@ import {
   decline,
   type Deciding,
 } from './authorize_decision.ts'
-import { bankOf, type Returns } from './bank_login.ts'
+import { bankOf, recordStep, type Returns } from './bank_login.ts'
 import { enterSession, formToken, moveSession, sessionOf, type Session } from './browser_session.ts'
 import { formOf, formSteps, leadingOn, only, pageHeaders, sendOn, sendPage } from './page.ts'
 import { pageErrors, PageRefused } from './page_errors.ts'
@@ -66,6 +66,7 @@ function arrive(broker: Broker): RequestHandler {
       })
     const { pushed, recipient } = request
     const csrf = await enterSession(broker, { req, res, stage: { at: 'interstitial', request } })
+    await recordStep(broker, request, 'arrived')
     const bank = bankOf(broker, pushed.bank).legalName
     sendPage(res, interstitialPage({ recipient, profile: pushed.profile.display_name, bank, csrf }))
   }
@@ -80,7 +81,9 @@ async function findRequest(
   if (pushed === undefined || pushed.expires <= broker.now()) return undefined
   const client = await findClient(broker.db, pushed.clientId)
   const undecided = (await findRequested(broker, pushed)) !== undefined
-  return client && undecided ? { pushed, recipient: client.legalName } : undefined
+  return client && undecided
+    ? { pushed, recipient: client.legalName, interaction: randomUUID() }
+    : undefined
 }
 
 async function findRequested(
@@ -113,6 +116,7 @@ function goToBank(broker: Broker): RequestHandler {
     // Two clicks at once began two logins: both go to the one that was kept.
     const kept = moved?.stage ?? (await sessionOf(broker, req))?.stage
     if (kept?.at !== 'bank') throw sessionOver()
+    if (moved !== undefined) await recordStep(broker, request, 'bank_login_begun')
     sendOn(res, kept.url)
   }
 }
@@ -140,8 +144,10 @@ function cancel(deciding: Deciding): RequestHandler {
     const session = await sessionOf(broker, req)
     const request = session && undecidedRequest(session)
     if (session === undefined || request === undefined) return answerAgain(broker, req, res)
-    const why = 'the customer cancelled'
-    await answerOnce(broker, { req, res, session }, () => decline(deciding, { request, why }))
+    const cancelled = { why: 'the customer cancelled', event: 'cancelled' } as const
+    await answerOnce(broker, { req, res, session }, () =>
+      decline(deciding, { request, ...cancelled }),
+    )
   }
 }
 
@@ -155,9 +161,13 @@ export const returnToDisclosure =
   ) => {
     if (login === 'cancelled')
       return answerOnce(broker, { req, res, session }, () =>
-        decline(deciding, { request, why: 'the customer cancelled at the bank' }),
+        decline(deciding, {
+          request,
+          why: 'the customer cancelled at the bank',
+          event: 'cancelled',
+        }),
       )
-    const access = { accessToken: login.tokens.access_token, interaction: randomUUID() }
+    const access = { accessToken: login.tokens.access_token, interaction: request.interaction }
     const found = await broker.bankPort.accounts(bankOf(broker, bank), access)
     if (found.length === 0)
       throw new PageRefused(400, {
@@ -179,6 +189,7 @@ export const returnToDisclosure =
       accounts,
     } as const
     await enterSession(broker, { req, res, stage })
+    await recordStep(broker, request, 'accounts_picked')
     sendOn(res, '/oauth/authorize/disclosure')
   }
 
@@ -235,7 +246,7 @@ function decideRequest(deciding: Deciding): RequestHandler {
     const decision = only(form, 'decision')
     if (decision === 'decline')
       return answerOnce(broker, { req, res, session }, () =>
-        decline(deciding, { request, login, why: 'the customer declined' }),
+        decline(deciding, { request, login, why: 'the customer declined', event: 'declined' }),
       )
     const shown = await disclosureOf(broker, stage)
     if (shown === undefined) return answerAgain(broker, req, res)

@@ -1,11 +1,12 @@
 import type { Request, RequestHandler, Response } from 'express'
 import { BankRefused, type Bank, type BankLogin } from '../broker/bank_port.ts'
 import type { Broker } from '../broker/broker.ts'
+import { recordEvent, type AuthorizationEvent } from '../storage/authorization_events.ts'
 import { random256 } from '../storage/ids.ts'
 import { enterSession, leaveSession, sessionOf, type Session } from './browser_session.ts'
 import { formOf, only, sendOn } from './page.ts'
 import { PageRefused } from './page_errors.ts'
-import type { AtBank, Purpose } from './stage.ts'
+import type { Arrived, AtBank, Purpose } from './stage.ts'
 
 /** A browser that is back from its bank: logged in, or with a login that the customer broke off. */
 export interface Returned {
@@ -70,6 +71,7 @@ export function bankCallback(broker: Broker, returns: Returns): RequestHandler {
         what: 'This browser has not begun a login at this bank, or too much time has passed since.',
         todo: 'Go back to where you started, in Messenger or on your connections page, and begin again.',
       })
+    await recordLoginStep(broker, stage, 'bank_login_returned')
     const login = await finish(broker, { answer, session, stage })
     await goOn(broker, { req, res, session, login }, { returns, stage })
   }
@@ -84,8 +86,27 @@ async function finish(
   } catch (error) {
     if (error instanceof BankRefused && error.why === 'cancelled') return 'cancelled'
     await leaveSession(broker, session)
+    await recordLoginStep(broker, stage, 'bank_login_failed')
     throw error
   }
+}
+
+/** Records what a browser did about a pushed request. */
+export function recordStep(
+  broker: Broker,
+  { pushed, interaction }: Arrived,
+  event: AuthorizationEvent,
+): Promise<void> {
+  return recordEvent(broker.db, pushed.bank, { consent: pushed.consentId, event, interaction })
+}
+
+/** A login for another purpose is no step of a consent's. */
+async function recordLoginStep(
+  broker: Broker,
+  { purpose }: AtBank,
+  event: AuthorizationEvent,
+): Promise<void> {
+  if (purpose.for === 'authorize') await recordStep(broker, purpose.request, event)
 }
 
 function goOn(

@@ -23,7 +23,7 @@ import { issueToken } from '../authorization/token.ts'
 import type { Broker } from '../broker/broker.ts'
 import { authenticateResource, urlOf } from './authenticate.ts'
 import { problemOf } from './problem.ts'
-import { exactRouter, notAllowed } from './resource.ts'
+import { exactRouter, interaction, interactionOf, notAllowed } from './resource.ts'
 
 const form_type = 'application/x-www-form-urlencoded'
 const body_bytes_max = '64kb'
@@ -46,6 +46,7 @@ export function oauthRoutes(broker: Broker, authorization: Authorization): Route
         form: formOf(req),
         proof: req.get('DPoP'),
         url: urlOf(authorization, req),
+        interaction: interactionOf(res),
       }
       const answer = await answerTo(broker, authorization, request)
       res.status(answer.status).set(answer.headers).json(answer.body)
@@ -67,11 +68,19 @@ export function oauthRoutes(broker: Broker, authorization: Authorization): Route
       .get(published(resourceMetadata(authorization.issuer, resource)))
       .all(notAllowed('GET, HEAD'))
   router.route(paths.jwks).get(published(authorization.keys.jwks)).all(notAllowed('GET, HEAD'))
-  router.route(paths.par).all(noStore).post(body, endpoint(pushRequest)).all(notAllowed('POST'))
-  router.route(paths.token).all(noStore).post(body, endpoint(issueToken)).all(notAllowed('POST'))
+  router
+    .route(paths.par)
+    .all(noStore, interaction)
+    .post(body, endpoint(pushRequest))
+    .all(notAllowed('POST'))
+  router
+    .route(paths.token)
+    .all(noStore, interaction)
+    .post(body, endpoint(issueToken))
+    .all(notAllowed('POST'))
   router
     .route(`${paths.grants}/:id`)
-    .all(noStore)
+    .all(noStore, interaction)
     .get(async (req, res) => {
       const caller = await callerOf(req, res)
       const asked = { caller, id: req.params.id }

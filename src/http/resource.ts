@@ -34,6 +34,10 @@ export const interaction: RequestHandler = (req, res, next) => {
   next()
 }
 
+/** The interaction id that `interaction` gave an answer. */
+export const interactionOf = (res: Response): string =>
+  String(res.getHeader(interaction_header)).toLowerCase()
+
 /** Authenticates a call, and names the caller to the log. Throws `OAuthError` with a challenge. */
 export async function callerOf({ broker, authorization }: Api, req: Request): Promise<Caller> {
   const caller = await authenticateResource(broker, authorization, req)
@@ -48,8 +52,7 @@ export function askingOf(
 ): Omit<Asking, 'delivery'> {
   if (bank === undefined || consentId === undefined)
     throw insufficientScope('the access token opens no consent')
-  const sent = String(res.getHeader(interaction_header))
-  return { bank, consentId, client: clientId, jti, interaction: sent.toLowerCase() }
+  return { bank, consentId, client: clientId, jti, interaction: interactionOf(res) }
 }
 
 /**

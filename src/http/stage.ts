@@ -19,10 +19,11 @@ export type Stage =
   | { readonly at: 'connections'; readonly bank: string; readonly login: string }
   | { readonly at: 'pointer'; readonly bank: string; readonly login: string }
 
-/** A valid pushed request, and the recipient's legal name. */
+/** A valid pushed request, the recipient's legal name, and an id for all that this browser then does about it, a UUID. */
 export interface Arrived {
   readonly pushed: PushedRequest
   readonly recipient: string
+  readonly interaction: string
 }
 
 /** Away for a login at a bank. */

@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { addEventSql, eventValues } from './authorization_events.ts'
 import { consentValues, saveConsentSql } from './consent_row.ts'
 import type { Effect } from './ledger_state.ts'
 
@@ -12,7 +13,17 @@ export function effectQuery(client: Client, bank: string, effect: Effect): Promi
         values: [bank, ...consentValues(effect.record, effect.sealed)],
       })
     case 'consent.remove':
-      return client.query('delete from consents where bank_id = $1 and id = $2', [bank, effect.id])
+      return client.query(
+        `with moved as (
+           insert into authorization_events (bank_id, consent_id, at, event, interaction_id, by)
+           select bank_id, $3, at, event, interaction_id, by from authorization_events
+           where bank_id = $1 and consent_id = $2 on conflict do nothing
+         )
+         delete from consents where bank_id = $1 and id = $2`,
+        [bank, effect.id, effect.into],
+      )
+    case 'authorization_event.add':
+      return client.query(addEventSql, eventValues(bank, effect.event))
     case 'approval.save': {
       const {
         recipient,

@@ -6,6 +6,7 @@ import type { Dated } from '../ledger/approval.ts'
 import type { RevocationReason } from '../ledger/entry.ts'
 import type { Totals } from '../ledger/totals.ts'
 import type { RightEdge } from '../merkle/tree.ts'
+import type { NewEvent } from './authorization_events.ts'
 
 /** A consent as the broker keeps it: what the ledger says of it, and what the ledger must not say. */
 export interface ConsentRecord {
@@ -81,7 +82,9 @@ export type Effect =
       readonly sealed?: SealedParts
     }
   | { readonly kind: 'approval.save'; readonly approval: ApprovalRecord }
-  | { readonly kind: 'consent.remove'; readonly id: string }
+  /** The consent gives way to another, which takes over the steps that led to it. */
+  | { readonly kind: 'consent.remove'; readonly id: string; readonly into: string }
+  | { readonly kind: 'authorization_event.add'; readonly event: NewEvent }
   | { readonly kind: 'tally.take'; readonly key: TallyKey; readonly count: number }
   | { readonly kind: 'refresh_tokens.end'; readonly consent: string }
   | { readonly kind: 'bank_token.end'; readonly id: string }

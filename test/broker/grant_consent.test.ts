@@ -137,7 +137,7 @@ describe('a grant', () => {
       const consentId = await requested()
       const [granted, declined] = await Promise.allSettled([
         approve(consentId, `fay ${round}`),
-        declineConsent(broker, { bank: 'citi', consentId }),
+        declineConsent(broker, { bank: 'citi', consentId, event: 'declined' }),
       ])
       expect([granted.status, declined.status].toSorted()).toEqual(['fulfilled', 'rejected'])
     }

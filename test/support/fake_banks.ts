@@ -12,6 +12,8 @@ import {
 export interface FakeBanks extends Omit<BankPort, 'banks'> {
   /** What was asked of each login, oldest first. */
   readonly logins: LoginRequest[]
+  /** The interaction ids under which accounts were asked for, oldest first. */
+  readonly interactions: string[]
   /** Access tokens that were given back. */
   readonly revoked: string[]
   /** The accounts of every customer. */
@@ -43,6 +45,7 @@ export function fakeBanks(loginUrl = 'https://bank.example/authorize'): FakeBank
   const used = new Set<string>()
   const fake: FakeBanks = {
     logins: [],
+    interactions: [],
     revoked: [],
     accountsHeld: [checking, savings],
     silent: false,
@@ -68,7 +71,10 @@ export function fakeBanks(loginUrl = 'https://bank.example/authorize'): FakeBank
       used.add(pending.state)
       return loginOf(customer)
     },
-    accounts: async () => answering(fake).accountsHeld,
+    async accounts(_, { interaction }) {
+      answering(fake).interactions.push(interaction)
+      return fake.accountsHeld
+    },
     transactions: async () => ({
       transactions: [
         {

@@ -1,0 +1,54 @@
+import type { Actor } from '../consent/consent.ts'
+import { inBank, type Database, type Tx } from './database.ts'
+
+/** A step on the way to a consent. What happens after it, the ledger says. */
+export type AuthorizationEvent =
+  | 'requested'
+  | 'arrived'
+  | 'bank_login_begun'
+  | 'bank_login_returned'
+  | 'bank_login_failed'
+  | 'accounts_picked'
+  | 'approved'
+  | 'declined'
+  | 'cancelled'
+  | 'refused'
+  | 'withdrawn'
+  | 'code_redeemed'
+
+/** A step of a consent, as it happens. */
+export interface NewEvent {
+  readonly consent: string
+  readonly event: AuthorizationEvent
+  /** `x-fapi-interaction-id`, a UUID, of the request; or the one that the browser's session was given. */
+  readonly interaction?: string
+  /** Who withdrew a request; there for `withdrawn` alone. */
+  readonly by?: Actor
+}
+
+/**
+ * Adds a step; the parameters are `eventValues`. A consent that is not there any more has no steps: its row is locked against
+ * going meanwhile.
+ */
+export const addEventSql = `
+  insert into authorization_events (bank_id, consent_id, event, interaction_id, by)
+  select bank_id, id, $1, $2::uuid, $3 from consents where bank_id = $4 and id = $5 for key share
+  on conflict do nothing`
+
+export const eventValues = (bank: string, { consent, event, interaction, by }: NewEvent) => [
+  event,
+  interaction ?? null,
+  by ?? null,
+  bank,
+  consent,
+]
+
+/** Adds a step in the transaction that takes it. */
+export async function addEvent(tx: Tx, bank: string, event: NewEvent): Promise<void> {
+  await tx.raw(addEventSql.replaceAll(/\$\d/g, '?'), eventValues(bank, event))
+}
+
+/** The same in a transaction of its own, for a step that changes nothing else. */
+export async function recordEvent(db: Database, bank: string, event: NewEvent): Promise<void> {
+  await inBank(db, bank, (tx) => addEvent(tx, bank, event))
+}
