@@ -29,6 +29,8 @@ export async function checkAssertion(
     if (form.get('client_assertion_type') !== assertion_type)
       throw new JwsError('a client authenticates with private_key_jwt')
     const jwt = parseJwt(form.get('client_assertion') ?? '')
+    if (!types.includes(jwt.header()['typ']))
+      throw new JwsError('typ is not that of a client assertion')
     const { iss, sub } = jwt.claims
     if (typeof iss !== 'string' || iss !== sub || (form.get('client_id') ?? iss) !== iss)
       throw new JwsError('iss, sub and client_id of a client assertion are the same')
@@ -43,9 +45,8 @@ export async function checkAssertion(
 }
 
 /** The key is the one that `kid` names, or without `kid` the only one for the algorithm. */
-async function isSignedByClient(jwt: Jwt, { jwks }: Client): Promise<boolean> {
-  const { alg, kid, typ } = jwt.header()
-  if (!types.includes(typ)) throw new JwsError('typ is not that of a client assertion')
+export async function isSignedByClient(jwt: Jwt, { jwks }: Client): Promise<boolean> {
+  const { alg, kid } = jwt.header()
   const algorithm = algorithmOf(alg)
   const [jwk, another] = (jwks?.keys ?? []).filter(
     (one) => suits(one, algorithm) && (kid === undefined || one['kid'] === kid),

@@ -17,7 +17,7 @@ export const paths = {
 /** The grants of the token endpoint. */
 export const grantTypes = ['authorization_code', 'refresh_token', 'client_credentials'] as const
 
-/** Authorization server metadata (RFC 8414), with what RFC 9126, 9207, 9396, 9449, 9728, JARM and Grant Management add to it. */
+/** Authorization server metadata (RFC 8414), with what RFC 9101, 9126, 9207, 9396, 9449, 9728, JARM and Grant Management add to it. */
 export function metadata(issuer: string) {
   return {
     issuer,
@@ -36,6 +36,10 @@ export function metadata(issuer: string) {
     authorization_signing_alg_values_supported: ['ES256'],
     grant_types_supported: grantTypes,
     require_pushed_authorization_requests: true,
+    request_parameter_supported: true,
+    request_uri_parameter_supported: false,
+    request_object_signing_alg_values_supported: algorithmNames,
+    require_signed_request_object: false,
     authorization_response_iss_parameter_supported: true,
     code_challenge_methods_supported: ['S256'],
     token_endpoint_auth_methods_supported: ['private_key_jwt'],

@@ -22,6 +22,7 @@ import { responseMode, responseModes } from './authorization_response.ts'
 import type { Binding } from './binding.ts'
 import { required, type Form } from './form.ts'
 import { OAuthError, refusalError } from './oauth_error.ts'
+import { openRequestObject } from './request_object.ts'
 import { isRedirectUri } from './redirect_uri.ts'
 import { sameScopes } from './scopes.ts'
 
@@ -43,8 +44,9 @@ export async function pushRequest(
   const { client, binding, headers } = await admit(broker, authorization, request)
   if (client.kind !== 'recipient')
     throw new OAuthError('unauthorized_client', 'only a recipient asks customers for consent')
+  const form = await requestedOf(broker, authorization, { client, form: request.form })
   const { terms, profile } = parseAuthorizationDetails(
-    required(request.form, 'authorization_details'),
+    required(form, 'authorization_details'),
     client.id,
   )
   await refuseUnlessPermitted(broker, client, terms)
@@ -55,7 +57,7 @@ export async function pushRequest(
     )
   const handle = routed(terms.bank, random256())
   const pushed: PushedRequest = {
-    ...checkedParameters(request.form, { client, terms, binding }),
+    ...checkedParameters(form, { client, terms, binding }),
     bank: terms.bank,
     clientId: client.id,
     consentId: routed(terms.bank, random128()),
@@ -74,6 +76,21 @@ export async function pushRequest(
     })
   })
   return { status: 201, headers, body: { request_uri: requestUriOf(handle), expires_in } }
+}
+
+/** What is asked: in a signed object, beside which nothing counts but what authenticates the client (RFC 9126 §3), or as it is. */
+async function requestedOf(
+  broker: Broker,
+  authorization: Authorization,
+  { client, form }: { client: Recipient; form: Form },
+): Promise<Form> {
+  if (form.has('request_uri'))
+    throw new OAuthError('invalid_request', 'request_uri is not pushed (RFC 9126 §2.1)')
+  const object = form.get('request')
+  if (object !== undefined) return openRequestObject(broker, authorization, { client, object })
+  if (client.signedRequests)
+    throw new OAuthError('invalid_request', 'the client is registered to sign its requests')
+  return form
 }
 
 async function refuseUnlessPermitted(
@@ -122,12 +139,8 @@ function checkedParameters(
   }
 }
 
-/** What kind of request this is: the one kind there is. */
+/** What is asked for: a code, and a new grant. */
 function checkKind(form: Form): void {
-  if (form.has('request_uri'))
-    throw new OAuthError('invalid_request', 'request_uri is not pushed (RFC 9126 §2.1)')
-  if (form.has('request'))
-    throw new OAuthError('request_not_supported', 'request objects are not supported')
   if (required(form, 'response_type') !== 'code')
     throw new OAuthError('unsupported_response_type', 'response_type is code')
   if ((form.get('grant_management_action') ?? 'create') !== 'create' || form.has('grant_id'))

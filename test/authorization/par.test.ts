@@ -115,7 +115,7 @@ describe('a pushed request', () => {
       { request_uri: 'urn:ietf:params:oauth:request_uri:x' },
       'invalid_request',
     ],
-    ['with a request object', { request: 'e30.e30.' }, 'request_not_supported'],
+    ['with a request object that is none', { request: 'e30.e30.' }, 'invalid_request_object'],
     ['without response_type', { response_type: undefined }, 'invalid_request'],
     ['for a token', { response_type: 'token' }, 'unsupported_response_type'],
     ['for code and id_token', { response_type: 'code id_token' }, 'unsupported_response_type'],

@@ -34,6 +34,8 @@ describe('the answers of the authorization server are those of openapi.yaml', ()
     const client = await oauth.client()
     const keeps = kept('post', '/oauth/par')
     await client.push().expect(201).expect(keeps)
+    await client.pushObject(client.requestObject()).expect(201).expect(keeps)
+    await client.pushObject('none').expect(400).expect(keeps)
     await client.push({ response_type: 'token' }).expect(400).expect(keeps)
     await client.push({ client_assertion: 'none' }).expect(401).expect(keeps)
     await client

@@ -48,6 +48,7 @@ export interface ClientOptions {
   readonly scopes?: readonly string[]
   readonly approved?: boolean
   readonly proofAlg?: Alg
+  readonly signedRequests?: boolean
 }
 
 /** A client that does everything right, unless a test says otherwise: a member set to undefined is left out. */
@@ -61,6 +62,10 @@ export interface TestClient {
   /** What is pushed by default: 90 days of all data, read in the thread. */
   details(change?: object): object
   parForm(form?: Form): Form
+  /** A signed request object for what is pushed by default. */
+  requestObject(parts?: JwtParts & { signer?: Signer }): string
+  /** Pushes a request object, and other parameters than those of the client's authentication only as `form` says. */
+  pushObject(object: string, form?: Form): supertest.Test
   push(form?: Form, headers?: Record<string, string>): supertest.Test
   token(form: Form, headers?: Record<string, string | undefined>): supertest.Test
   /** A granted consent's code: pushes, and lets the customer approve. */
@@ -153,6 +158,7 @@ async function makeClient(server: Server, options: ClientOptions): Promise<TestC
     contacts: ['privacy@recipient.example'],
     jwks: { keys: [{ ...signer.publicJwk, kid: 'one' }] },
     ...usualSecurity,
+    signedRequests: options.signedRequests ?? false,
     redirectUris: [redirectUri],
     scopes,
     ...partOf(kind, { id, bank, class: options.class ?? 'messaging_platform' }),
@@ -223,6 +229,32 @@ async function makeClient(server: Server, options: ClientOptions): Promise<TestC
         .set(headers)
         .type('form')
         .send(sent(client.parForm(form))),
+    requestObject({ header = {}, claims = {}, signer: by = signer } = {}) {
+      const {
+        client_id: _,
+        client_assertion: __,
+        client_assertion_type: ___,
+        ...asked
+      } = client.parForm()
+      return by.sign({
+        header: { alg: by.alg, kid: 'one', typ: 'oauth-authz-req+jwt', ...header },
+        claims: {
+          ...asked,
+          authorization_details: [client.details()],
+          iss: id,
+          client_id: id,
+          aud: broker.issuer,
+          nbf: seconds(),
+          exp: seconds() + 300,
+          ...claims,
+        },
+      })
+    },
+    pushObject: (object, form = {}) =>
+      supertest(app)
+        .post('/oauth/par')
+        .type('form')
+        .send(sent({ ...authenticated(client), request: object, ...form })),
     token: (form, headers = {}) =>
       supertest(app)
         .post('/oauth/token')

@@ -21,6 +21,8 @@ export interface Signer {
   readonly publicJwk: JsonWebKey
   readonly privateJwk: JsonWebKey
   sign(parts: Required<JwtParts>): string
+  /** The same for claims that are text already. */
+  signText(header: object, claims: string): string
 }
 
 const pairs: Record<Alg, () => { publicKey: KeyObject; privateKey: KeyObject }> = {
@@ -33,14 +35,16 @@ const pairs: Record<Alg, () => { publicKey: KeyObject; privateKey: KeyObject }> 
 
 export function newSigner(alg: Alg, pair = pairs[alg]()): Signer {
   const { publicKey, privateKey } = pair
+  const signText = (header: object, claims: string) => {
+    const input = `${encode(JSON.stringify(header))}.${encode(claims)}`
+    return `${input}.${signature(alg, Buffer.from(input), privateKey).toString('base64url')}`
+  }
   return {
     alg,
     publicJwk: publicKey.export({ format: 'jwk' }),
     privateJwk: privateKey.export({ format: 'jwk' }),
-    sign({ header, claims }) {
-      const input = `${encode(header)}.${encode(claims)}`
-      return `${input}.${signature(alg, Buffer.from(input), privateKey).toString('base64url')}`
-    },
+    sign: ({ header, claims }) => signText(header, JSON.stringify(claims)),
+    signText,
   }
 }
 
@@ -63,7 +67,7 @@ function signature(alg: Alg, input: Buffer, key: KeyObject): Buffer {
   }
 }
 
-const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+const encode = (text: string) => Buffer.from(text).toString('base64url')
 
 export const sha256 = (text: string): string =>
   createHash('sha256').update(text).digest('base64url')
