@@ -104,9 +104,9 @@ async function explain(
   return { invalid: 'the code was used before; what it gave is revoked' }
 }
 
-/** PKCE (RFC 7636 §4.1, §4.6). */
+/** PKCE (RFC 7636 §4.1, §4.6). A verifier that is missing is one that does not match. */
 function challengeOf(form: Form): string {
-  const verifier = required(form, 'code_verifier')
+  const verifier = form.get('code_verifier') ?? ''
   if (!/^[A-Za-z0-9._~-]{43,128}$/.test(verifier))
     throw new OAuthError('invalid_grant', 'code_verifier has 43 to 128 unreserved characters')
   return sha256Text(verifier)

@@ -85,7 +85,7 @@ async function requestedOf(
   { client, form }: { client: Recipient; form: Form },
 ): Promise<Form> {
   if (form.has('request_uri'))
-    throw new OAuthError('invalid_request', 'request_uri is not pushed (RFC 9126 §2.1)')
+    throw new OAuthError('invalid_request', 'request_uri is not pushed (RFC 9126 section 2.1)')
   const object = form.get('request')
   if (object !== undefined) return openRequestObject(broker, authorization, { client, object })
   if (client.signedRequests)

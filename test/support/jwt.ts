@@ -1,6 +1,8 @@
 import {
   constants,
   createHash,
+  createPrivateKey,
+  createPublicKey,
   generateKeyPairSync,
   sign,
   type JsonWebKey,
@@ -71,3 +73,14 @@ const encode = (text: string) => Buffer.from(text).toString('base64url')
 
 export const sha256 = (text: string): string =>
   createHash('sha256').update(text).digest('base64url')
+
+/** The same key, used by another algorithm. */
+export const signingBy = ({ publicJwk, privateJwk }: Signer, alg: Alg): Signer =>
+  newSigner(alg, {
+    publicKey: createPublicKey({ key: publicJwk, format: 'jwk' }),
+    privateKey: createPrivateKey({ key: privateJwk, format: 'jwk' }),
+  })
+
+/** The RFC 7638 thumbprint of an ES256 key. */
+export const thumbprintOf = ({ publicJwk: { crv, kty, x, y } }: Signer): string =>
+  sha256(JSON.stringify({ crv, kty, x, y }))

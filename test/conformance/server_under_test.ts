@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { request as requestHttp, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { openAuthorization } from '../../src/authorization/authorization.ts'
+import { approveRecipient } from '../../src/broker/approve_recipient.ts'
+import { createServer } from '../../src/http/server.ts'
+import { createApp } from '../../src/http/app.ts'
+import { openLog } from '../../src/observe/log.ts'
+import { classOf, insertClient, type Recipient } from '../../src/storage/clients.ts'
+import { inBank } from '../../src/storage/database.ts'
+import { testDatabase } from '../support/database.ts'
+import { fakeBanks } from '../support/fake_banks.ts'
+import { newSigner } from '../support/jwt.ts'
+import { openPageBrowser, type PageBrowser } from '../support/page_browser.ts'
+import { testBank, testBroker } from '../support/test_broker.ts'
+
+export const purpose = 'https://w3id.org/dpv#RequestedServiceProvision'
+
+/** What came back, whatever it was. `body` is the parsed JSON, or undefined where the answer is none. */
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly text: string
+  readonly body: Readonly<Record<string, unknown>> | undefined
+}
+
+export interface Sending {
+  readonly method: string
+  readonly path: string
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>
+  /** Sent as a form. */
+  readonly form?: Readonly<Record<string, string>>
+}
+
+/** The whole server, listening, over a real database and with banks that the suite's user logs in at. */
+export interface ServerUnderTest {
+  readonly issuer: string
+  readonly bank: string
+  /** What the process has logged, line by line. */
+  readonly log: readonly string[]
+  /** Moves the server's clock for good, and that of the codes, which end by the database's. */
+  advance(seconds: number): Promise<void>
+  now(): number
+  send(sending: Sending): Promise<Answer>
+  browser(): PageBrowser
+  /** Registers a recipient, and has the bank approve it. */
+  register(recipient: Recipient): Promise<void>
+  close(): Promise<void>
+}
+
+export async function openServerUnderTest(): Promise<ServerUnderTest> {
+  const database = await testDatabase()
+  const bank = testBank('first-bank')
+  const inner = await testBroker(database.serviceUrl, { banks: [bank], bankPort: fakeBanks() })
+  let ahead_ms = 0
+  const broker = {
+    ...inner,
+    classOf: (client: string) => classOf(inner.db, client),
+    now: () => Date.now() + ahead_ms,
+  }
+  const authorization = openAuthorization(broker, {
+    signingKeys: [newSigner('ES256').privateJwk],
+    nonceKey: randomBytes(32),
+  })
+  const log: string[] = []
+  const logged = openLog('trace', { write: (line) => void log.push(line) })
+  const server = createServer(broker, authorization, logged).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const pages = createApp(broker, authorization, logged)
+  const signing = setInterval(() => void broker.signer.sign(bank.id), 500)
+  return {
+    issuer: broker.issuer,
+    bank: bank.id,
+    log,
+    async advance(seconds) {
+      ahead_ms += seconds * 1000
+      await inBank(inner.db, bank.id, (tx) =>
+        tx.raw(
+          'update authorization_codes set expires_at = expires_at - make_interval(secs => ?)',
+          [seconds],
+        ),
+      )
+    },
+    now: broker.now,
+    send: (sending) => send(server, sending),
+    browser: () => openPageBrowser(pages, broker.issuer),
+    async register(recipient) {
+      await insertClient(broker.db, recipient)
+      const claims = { recipient: recipient.id, class: recipient.class, purposes: [purpose] }
+      const clusters = ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'] as const
+      const jws = bank.approve({ ...claims, clusters: [...clusters] })
+      await approveRecipient(broker, { bank: bank.id, jws })
+    },
+    async close() {
+      clearInterval(signing)
+      server.close()
+      server.closeAllConnections()
+      await broker.signer.sign(bank.id)
+      await inner.close()
+      await database.drop()
+    },
+  }
+}
+
+async function send(
+  server: Server,
+  { method, path, headers = {}, form }: Sending,
+): Promise<Answer> {
+  const { port } = server.address() as AddressInfo
+  const body = form === undefined ? undefined : new URLSearchParams(form).toString()
+  const sent = requestHttp({
+    ...{ host: '127.0.0.1', port, method, path },
+    headers: {
+      ...headers,
+      ...(body === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+    },
+  })
+  sent.end(body)
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  const received = await text(response)
+  const isJson = /^application\/(?:\w+\+)?json\b/.test(response.headers['content-type'] ?? '')
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    text: received,
+    body: isJson ? JSON.parse(received) : undefined,
+  }
+}

@@ -1,0 +1,393 @@
+import { randomBytes } from 'node:crypto'
+import { expect } from '@jest/globals'
+import type { Recipient } from '../../src/storage/clients.ts'
+import { newSigner, sha256, type JwtParts, type Signer } from '../support/jwt.ts'
+import type { PageBrowser, Visit } from '../support/page_browser.ts'
+import { purpose, type Answer, type Sending, type ServerUnderTest } from './server_under_test.ts'
+import type { Variant } from './variants.ts'
+
+type Members = Readonly<Record<string, unknown>>
+type Form = Readonly<Record<string, string | undefined>>
+
+/** A JWT that differs from the right one; a member set to undefined is left out. */
+export interface Differing extends JwtParts {
+  readonly signer?: Signer
+}
+
+/** How a client authenticates, where it does not do so as it was registered. */
+export interface Authenticating {
+  /** `none`: no assertion, whatever else is sent. */
+  readonly assertion?: Differing | 'none'
+  readonly client_id?: string
+}
+
+export interface Pushing extends Authenticating {
+  /** The authorization request, in parameters or in a request object as the variant has it. */
+  readonly parameters?: Members
+  /** Form parameters beside it. */
+  readonly beside?: Form
+  /** A proof at the PAR endpoint, to which the code is bound. */
+  readonly proof?: Differing
+}
+
+export interface Asking extends Authenticating {
+  readonly form?: Form
+  readonly proof?: Differing | 'none'
+}
+
+export interface Reading {
+  readonly method?: string
+  readonly path?: string
+  readonly scheme?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly proof?: Differing | 'none'
+  /** What is sent instead of the proof that was made. */
+  readonly sent?: (proof: string) => string | readonly string[]
+}
+
+/** What a token response gives. */
+export interface Tokens {
+  readonly access_token: string
+  readonly token_type: string
+  readonly expires_in: number
+  readonly refresh_token: string
+  readonly scope: string
+  readonly authorization_details: readonly { readonly type: string }[]
+}
+
+/** Where the browser ended: back at the client with an answer, or at a page that says what is wrong. */
+export type Ended =
+  { readonly answer: Readonly<Record<string, string>>; readonly to: string } | { page: Visit }
+
+export type Deciding = 'approve' | 'decline' | 'cancel' | 'cancel_at_bank'
+
+export interface Suite {
+  readonly server: ServerUnderTest
+  readonly variant: Variant
+  readonly client: SuiteClient
+  /** Of other keys, and with a query in its redirect URI. */
+  readonly client2: SuiteClient
+}
+
+/** Made once: an RSA key takes longer than a flow. */
+const signers = { client: newSigner('PS256'), client2: newSigner('ES256') }
+
+export const scope = 'fdx:accountbasic:read fdx:balances:read fdx:transactions:read'
+
+/** The suite, with two clients newly registered as the variant has them. */
+export async function openSuite(server: ServerUnderTest, variant: Variant): Promise<Suite> {
+  const at = 'https://suite.example/test/a/countersign/callback'
+  const [client, client2] = await Promise.all([
+    openClient(server, variant, { signer: signers.client, redirectUri: at }),
+    openClient(server, variant, {
+      signer: signers.client2,
+      redirectUri: `${at}?dummy1=lorem&dummy2=ipsum`,
+    }),
+  ])
+  return { server, variant, client, client2 }
+}
+
+export type SuiteClient = Awaited<ReturnType<typeof openClient>>
+
+async function openClient(
+  server: ServerUnderTest,
+  variant: Variant,
+  { signer, redirectUri }: { signer: Signer; redirectUri: string },
+) {
+  const id = `suite-${randomBytes(6).toString('hex')}`
+  const prover = newSigner('ES256')
+  const codeVerifier = randomBytes(32).toString('base64url')
+  const jarm = variant.fapi_response_mode === 'jarm'
+  const registered: Recipient = {
+    ...{ id, kind: 'recipient', class: 'messaging_platform', pages: [`page.${id}`] },
+    legalName: 'Conformance Suite',
+    lei: '7H6GLXDRUGQFU57RNE97',
+    website: 'https://suite.example',
+    contacts: ['privacy@suite.example'],
+    jwks: { keys: [{ ...signer.publicJwk, kid: 'one', alg: signer.alg, use: 'sig' }] },
+    redirectUris: [redirectUri],
+    scopes: ['grant_management_query'],
+  }
+  await server.register(registered)
+  /** As the server gave it; none before the first answer. */
+  let nonce: string | undefined
+
+  const seconds = () => Math.floor(server.now() / 1000)
+
+  const assertion = ({ signer: by = signer, header, claims }: Differing = {}) =>
+    by.sign({
+      header: { alg: by.alg, kid: 'one', ...header },
+      claims: {
+        iss: id,
+        sub: id,
+        aud: server.issuer,
+        jti: randomBytes(16).toString('hex'),
+        iat: seconds(),
+        exp: seconds() + 60,
+        ...claims,
+      },
+    })
+
+  const proof = (
+    to: { method: string; path: string; token?: string },
+    { signer: by = prover, header, claims }: Differing = {},
+  ) =>
+    by.sign({
+      header: { typ: 'dpop+jwt', alg: by.alg, jwk: by.publicJwk, ...header },
+      claims: {
+        jti: randomBytes(16).toString('hex'),
+        htm: to.method,
+        htu: server.issuer + to.path.split('?')[0],
+        iat: seconds(),
+        ...(nonce === undefined ? {} : { nonce }),
+        ...(to.token === undefined ? {} : { ath: sha256(to.token) }),
+        ...claims,
+      },
+    })
+
+  /** Sends what `make` makes, and once more when the server asks for a nonce, as its clients do. */
+  const send = async (make: () => Sending): Promise<Answer> => {
+    for (let attempt = 1; ; attempt += 1) {
+      const answer = await server.send(make())
+      const given = answer.headers['dpop-nonce']
+      if (typeof given === 'string') nonce = given
+      const asked =
+        answer.body?.['error'] === 'use_dpop_nonce' ||
+        answer.headers['www-authenticate']?.includes('use_dpop_nonce') === true
+      if (!asked || attempt === 2) return answer
+    }
+  }
+
+  const authentication = ({ assertion: differing, client_id = id }: Authenticating): Form =>
+    differing === 'none'
+      ? { client_id }
+      : {
+          client_id,
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+          client_assertion: assertion(differing),
+        }
+
+  const parameters = (change: Members = {}): Members => ({
+    client_id: id,
+    response_type: 'code',
+    redirect_uri: redirectUri,
+    scope,
+    state: randomBytes(8).toString('hex'),
+    code_challenge: sha256(codeVerifier),
+    code_challenge_method: 'S256',
+    authorization_details: [details(server.bank, registered)],
+    ...(jarm ? { response_mode: 'jwt' } : {}),
+    ...change,
+  })
+
+  const push = ({ parameters: change, beside = {}, proof: bound, ...how }: Pushing = {}) => {
+    const asked = parameters(change)
+    return send(() => ({
+      method: 'POST',
+      path: '/oauth/par',
+      headers:
+        bound === undefined ? {} : { DPoP: proof({ method: 'POST', path: '/oauth/par' }, bound) },
+      form: sent({ ...asText(asked), ...authentication(how), ...beside }),
+    }))
+  }
+
+  const token = ({ form = {}, proof: differing, ...how }: Asking) =>
+    send(() => ({
+      method: 'POST',
+      path: '/oauth/token',
+      headers:
+        differing === 'none'
+          ? {}
+          : { DPoP: proof({ method: 'POST', path: '/oauth/token' }, differing) },
+      form: sent({ ...authentication(how), ...form }),
+    }))
+
+  const redeem = (code: string, { form = {}, ...asking }: Asking = {}) =>
+    token({
+      ...asking,
+      form: {
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: redirectUri,
+        code_verifier: codeVerifier,
+        ...form,
+      },
+    })
+
+  const client = {
+    ...{ id, signer, prover, codeVerifier, redirectUri, parameters, assertion },
+    push,
+    token,
+    redeem,
+    /** Pushes, and gives the reference that it got. */
+    async requestUri(pushing?: Pushing): Promise<string> {
+      const { status, body } = await push(pushing)
+      expect({ status, body }).toMatchObject({ status: 201 })
+      return String(body?.['request_uri'])
+    },
+    /** Takes a browser to the authorization endpoint, as the suite does: with its parameters beside the reference. */
+    open: (
+      requestUri: string,
+      { browser = server.browser(), query = {} }: { browser?: PageBrowser; query?: Form } = {},
+    ) => openAt(browser, { ...asText(parameters()), request_uri: requestUri, ...query }),
+    /** What the user of the suite does, until the browser is back or stopped. */
+    authorize: async (
+      requestUri: string,
+      {
+        decide = 'approve',
+        query = {},
+        browser = server.browser(),
+      }: { decide?: Deciding; query?: Form; browser?: PageBrowser } = {},
+    ): Promise<Ended> => {
+      const first = await client.open(requestUri, { browser, query })
+      return first.status === 200
+        ? answered(await walk(browser, first, decide), redirectUri)
+        : { page: first }
+    },
+    /** The code of a request that the user approved. */
+    async code(pushing?: Pushing): Promise<string> {
+      const ended = await client.authorize(await client.requestUri(pushing))
+      if ('page' in ended) throw new Error(`no answer, but a page: ${ended.page.status}`)
+      expect(ended.answer).toMatchObject({ code: expect.any(String), iss: server.issuer })
+      return ended.answer['code'] ?? ''
+    },
+    async tokens(pushing?: Pushing): Promise<Tokens> {
+      return tokensOf(await redeem(await client.code(pushing)))
+    },
+    refresh: (tokens: Tokens, { form = {}, ...asking }: Asking = {}) =>
+      token({
+        ...asking,
+        form: {
+          ...{ grant_type: 'refresh_token', refresh_token: tokens.refresh_token, scope },
+          ...form,
+        },
+      }),
+    /** Calls the resource with a token. */
+    read(
+      { access_token, token_type }: Tokens,
+      { method = 'GET', path = '/fdx/v6/accounts', ...reading }: Reading = {},
+    ): Promise<Answer> {
+      const { scheme = token_type, headers = {}, proof: differing, sent: resent } = reading
+      return send(() => {
+        const made =
+          differing === 'none'
+            ? undefined
+            : proof({ method, path, token: access_token }, differing ?? {})
+        return {
+          method,
+          path,
+          headers: {
+            ...headers,
+            Authorization: `${scheme} ${access_token}`,
+            ...(made === undefined ? {} : { DPoP: resent?.(made) ?? made }),
+          },
+        }
+      })
+    },
+  }
+  return client
+}
+
+const details = (bank: string, { id }: Recipient) => ({
+  type: 'fdx_v1.0',
+  consentRequest: {
+    durationType: 'TIME_BOUND',
+    durationPeriod: 90,
+    lookbackPeriod: 90,
+    resources: [
+      { resourceType: 'ACCOUNT', dataClusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'] },
+    ],
+  },
+  bank,
+  purpose,
+  delivery: 'in_thread',
+  profile: {
+    page_id: `page.${id}`,
+    psid: randomBytes(8).toString('hex'),
+    display_name: 'Suite User',
+  },
+})
+
+/** Parameters as a form has them: what is not text is JSON. */
+const asText = (members: Members): Form =>
+  Object.fromEntries(
+    Object.entries(members).map(([name, value]) => [
+      name,
+      value === undefined || typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  )
+
+/** Leaves out what a test has set to undefined. */
+const sent = (members: Form): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(members).filter((member): member is [string, string] => member[1] !== undefined),
+  )
+
+const openAt = (browser: PageBrowser, query: Form): Promise<Visit> =>
+  browser.get(`/oauth/authorize?${new URLSearchParams(sent(query))}`)
+
+/** From the first page to where the last form leads. */
+async function walk(browser: PageBrowser, first: Visit, decide: Deciding): Promise<Visit> {
+  if (decide === 'cancel') return browser.press(first, 'cancel')
+  const login = new URL((await browser.press(first, 'continue')).location).searchParams
+  const back = new URLSearchParams({
+    state: login.get('state') ?? '',
+    ...(decide === 'cancel_at_bank'
+      ? { error: 'access_denied' }
+      : { code: randomBytes(8).toString('hex') }),
+  })
+  const returned = await browser.get(`/banks/${login.get('bank')}/callback?${back}`)
+  return decide === 'cancel_at_bank'
+    ? returned
+    : browser.press(await browser.get('/oauth/authorize/disclosure'), decide)
+}
+
+/** A redirect to the client, taken apart: with 303, to its own address and nowhere else, and never a fragment. */
+function answered(visit: Visit, redirectUri: string): Ended {
+  if (visit.location === '') return { page: visit }
+  expect(visit.status).toBe(303)
+  expect(visit.location).toMatch(/^[^#]+$/)
+  expect(visit.location.startsWith(redirectUri)).toBe(true)
+  const own = new URL(redirectUri).searchParams
+  const all = [...new URL(visit.location).searchParams]
+  const answer = Object.fromEntries(all.filter(([name]) => !own.has(name)))
+  return { answer, to: visit.location }
+}
+
+/** The tokens of a token response that is as the suite wants it. */
+export function tokensOf({ status, headers, body }: Answer): Tokens {
+  expect({ status, body }).toMatchObject({ status: 200 })
+  expect(headers['cache-control']).toBe('no-store')
+  expect(body).toMatchObject({
+    access_token: expect.stringMatching(/^.{22,}$/),
+    expires_in: expect.any(Number),
+    authorization_details: [{ type: 'fdx_v1.0' }],
+  })
+  expect(body).not.toHaveProperty('id_token')
+  return body as unknown as Tokens
+}
+
+/** The characters of an `error_description` (RFC 6749 §4.1.2.1, §5.2). */
+export const description = /^[ !#-[\]-~]+$/
+
+/** An error of the token or the PAR endpoint, in JSON. */
+export function expectError(
+  { status, headers, body, text }: Answer,
+  expected: { status: number | readonly number[]; error: string | readonly string[] },
+): void {
+  expect([expected.status].flat()).toContain(status)
+  expect(headers['content-type']).toMatch(/^application\/json\b/)
+  expect(headers['cache-control']).toBe('no-store')
+  expect([expected.error].flat()).toContain(body?.['error'])
+  expect(body?.['error_description']).toMatch(description)
+  expect(text).not.toMatch(/<html|at .*\.ts:/)
+}
+
+/** A page that says what is wrong with the request, and leads nowhere. */
+export function expectPage(ended: Ended): void {
+  if (!('page' in ended)) throw new Error(`an answer went to ${ended.to}`)
+  const { status, location, text, headers } = ended.page
+  expect({ status, location }).toEqual({ status: 400, location: '' })
+  expect(headers['content-type']).toMatch(/^text\/html/)
+  expect(text).toContain('This link does not work')
+}
