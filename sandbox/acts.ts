@@ -27,7 +27,7 @@ export function wishOf(
 /** The customer reads the recipient's request, logs in at the bank, and picks accounts there; ends at the disclosure. */
 export async function walkToDisclosure(
   customer: Customer,
-  asked: Asked,
+  asked: Pick<Asked, 'url'>,
   username: string,
 ): Promise<Page> {
   const atBank = await customer.press(await customer.visit(asked.url), 'continue')

@@ -135,7 +135,8 @@ export async function openRecipient({
   }
 }
 
-function detailsOf(wish: Wish) {
+/** One authorization detail, as the broker takes it. */
+export function detailsOf(wish: Wish) {
   return {
     type: 'fdx_v1.0',
     bank: wish.bank,

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from '@jest/globals'
+import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 import type { Recipient } from '../../src/storage/clients.ts'
 import { newSigner, sha256, type JwtParts, type Signer } from '../support/jwt.ts'
 import type { PageBrowser, Visit } from '../support/page_browser.ts'
@@ -24,6 +25,8 @@ export interface Authenticating {
 export interface Pushing extends Authenticating {
   /** The authorization request, in parameters or in a request object as the variant has it. */
   readonly parameters?: Members
+  /** In a request object, what differs from the right one; `none` sends bare parameters. */
+  readonly object?: (Differing & { readonly signature?: string }) | 'none'
   /** Form parameters beside it. */
   readonly beside?: Form
   /** A proof at the PAR endpoint, to which the code is bound. */
@@ -78,10 +81,11 @@ export const scope = 'fdx:accountbasic:read fdx:balances:read fdx:transactions:r
 export async function openSuite(server: ServerUnderTest, variant: Variant): Promise<Suite> {
   const at = 'https://suite.example/test/a/countersign/callback'
   const [client, client2] = await Promise.all([
-    openClient(server, variant, { signer: signers.client, redirectUri: at }),
+    openClient(server, variant, { signer: signers.client, redirectUri: at, named: false }),
     openClient(server, variant, {
       signer: signers.client2,
       redirectUri: `${at}?dummy1=lorem&dummy2=ipsum`,
+      named: true,
     }),
   ])
   return { server, variant, client, client2 }
@@ -92,18 +96,22 @@ export type SuiteClient = Awaited<ReturnType<typeof openClient>>
 async function openClient(
   server: ServerUnderTest,
   variant: Variant,
-  { signer, redirectUri }: { signer: Signer; redirectUri: string },
+  { signer, redirectUri, named }: { signer: Signer; redirectUri: string; named: boolean },
 ) {
   const id = `suite-${randomBytes(6).toString('hex')}`
   const prover = newSigner('ES256')
   const codeVerifier = randomBytes(32).toString('base64url')
   const jarm = variant.fapi_response_mode === 'jarm'
+  const signed = variant.fapi_request_method === 'signed_non_repudiation'
   const registered: Recipient = {
     ...{ id, kind: 'recipient', class: 'messaging_platform', pages: [`page.${id}`] },
     legalName: 'Conformance Suite',
     lei: '7H6GLXDRUGQFU57RNE97',
     website: 'https://suite.example',
     contacts: ['privacy@suite.example'],
+    authentication: { method: 'private_key_jwt' },
+    binding: variant.sender_constrain,
+    signedRequests: signed,
     jwks: { keys: [{ ...signer.publicJwk, kid: 'one', alg: signer.alg, use: 'sig' }] },
     redirectUris: [redirectUri],
     scopes: ['grant_management_query'],
@@ -180,14 +188,48 @@ async function openClient(
     ...change,
   })
 
-  const push = ({ parameters: change, beside = {}, proof: bound, ...how }: Pushing = {}) => {
+  const requestObject = (
+    asked: Members,
+    { signer: by = signer, header, claims, signature }: Exclude<Pushing['object'], 'none'> & object,
+  ) => {
+    const made = by.sign({
+      // Some of the suite's clients name the media type, and some do not.
+      header: {
+        alg: by.alg,
+        kid: 'one',
+        ...(named ? { typ: 'oauth-authz-req+jwt' } : {}),
+        ...header,
+      },
+      claims: {
+        ...asked,
+        iss: id,
+        aud: server.issuer,
+        nbf: seconds(),
+        exp: seconds() + 300,
+        ...claims,
+      },
+    })
+    return signature === undefined ? made : made.replace(/[^.]*$/, signature)
+  }
+
+  /** The authorization request as this variant pushes it. */
+  const request = (asked: Members, object: Pushing['object'] = {}): Form =>
+    signed && object !== 'none' ? { request: requestObject(asked, object) } : asText(asked)
+
+  const push = ({
+    parameters: change,
+    object,
+    beside = {},
+    proof: bound,
+    ...how
+  }: Pushing = {}) => {
     const asked = parameters(change)
     return send(() => ({
       method: 'POST',
       path: '/oauth/par',
       headers:
         bound === undefined ? {} : { DPoP: proof({ method: 'POST', path: '/oauth/par' }, bound) },
-      form: sent({ ...asText(asked), ...authentication(how), ...beside }),
+      form: sent({ ...request(asked, object), ...authentication(how), ...beside }),
     }))
   }
 
@@ -241,7 +283,7 @@ async function openClient(
     ): Promise<Ended> => {
       const first = await client.open(requestUri, { browser, query })
       return first.status === 200
-        ? answered(await walk(browser, first, decide), redirectUri)
+        ? answered(await walk(browser, first, decide), { server, id, redirectUri, jarm })
         : { page: first }
     },
     /** The code of a request that the user approved. */
@@ -343,15 +385,45 @@ async function walk(browser: PageBrowser, first: Visit, decide: Deciding): Promi
 }
 
 /** A redirect to the client, taken apart: with 303, to its own address and nowhere else, and never a fragment. */
-function answered(visit: Visit, redirectUri: string): Ended {
+async function answered(
+  visit: Visit,
+  {
+    server,
+    id,
+    redirectUri,
+    jarm,
+  }: { server: ServerUnderTest; id: string; redirectUri: string; jarm: boolean },
+): Promise<Ended> {
   if (visit.location === '') return { page: visit }
   expect(visit.status).toBe(303)
   expect(visit.location).toMatch(/^[^#]+$/)
   expect(visit.location.startsWith(redirectUri)).toBe(true)
   const own = new URL(redirectUri).searchParams
   const all = [...new URL(visit.location).searchParams]
-  const answer = Object.fromEntries(all.filter(([name]) => !own.has(name)))
+  const sentBack = Object.fromEntries(all.filter(([name]) => !own.has(name)))
+  const answer = jarm ? await signedAnswer(server, { sentBack, id }) : sentBack
   return { answer, to: visit.location }
+}
+
+/** What a JARM response says, verified with the published keys by a library of others. */
+async function signedAnswer(
+  server: ServerUnderTest,
+  { sentBack, id }: { sentBack: Readonly<Record<string, string>>; id: string },
+): Promise<Record<string, string>> {
+  expect(Object.keys(sentBack)).toEqual(['response'])
+  const { body } = await server.send({ method: 'GET', path: '/oauth/jwks' })
+  const keys = createLocalJWKSet(body as unknown as JSONWebKeySet)
+  const { payload } = await jwtVerify(sentBack['response'] ?? '', keys, {
+    algorithms: ['ES256'],
+    audience: id,
+    issuer: server.issuer,
+    currentDate: new Date(server.now()),
+    requiredClaims: ['exp'],
+  })
+  const { aud, exp, ...answer } = payload
+  expect(exp).toBeGreaterThan(server.now() / 1000)
+  expect(aud).toBe(id)
+  return answer as Record<string, string>
 }
 
 /** The tokens of a token response that is as the suite wants it. */

@@ -127,11 +127,7 @@ describe('the story', () => {
     url.searchParams.set('client_id', 'messenger')
     url.searchParams.set('request_uri', pushed.request_uri)
     const customer = openCustomer([redirectUri])
-    const disclosure = await walkToDisclosure(
-      customer,
-      { url, state, codeVerifier: verifier },
-      'bob',
-    )
+    const disclosure = await walkToDisclosure(customer, { url }, 'bob')
     const answer = await customer.press(disclosure, 'approve')
     const answered = oauth.validateAuthResponse(as, client, answer.url, state)
     const redeem = () =>
