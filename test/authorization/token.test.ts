@@ -131,7 +131,7 @@ describe('a code', () => {
   })
 
   it.each<[string, Record<string, string | undefined>, string]>([
-    ['without code_verifier', { code_verifier: undefined }, 'invalid_request'],
+    ['without code_verifier', { code_verifier: undefined }, 'invalid_grant'],
     ['with another code_verifier', { code_verifier: 'w'.repeat(43) }, 'invalid_grant'],
     ['with a code_verifier that is too short', { code_verifier: 'v'.repeat(42) }, 'invalid_grant'],
     [

@@ -21,7 +21,7 @@ export function module(
   run: (suite: Suite) => Promise<void>,
 ): void {
   const rows = Object.entries(variants).filter(([, variant]) => applies(variant))
-  describe(`${name}`, () => {
+  describe(name, () => {
     it.each(rows)('in variant %s', async (_, variant) => {
       await run(await openSuite(server, variant))
     })

@@ -16,7 +16,7 @@ const variant = (
 /** Five of the sixteen, in which each two values of two choices meet (a test counts the pairs). */
 export const variants: Readonly<Record<string, Variant>> = {
   A: variant('private_key_jwt', 'dpop', 'unsigned', 'plain_response'),
-  J: variant('private_key_jwt', 'dpop', 'unsigned', 'jarm'),
+  J: variant('private_key_jwt', 'dpop', 'signed_non_repudiation', 'jarm'),
 }
 
 /** Where a module applies, as its class in the suite says (`@VariantNotApplicable`). */
