@@ -9,6 +9,7 @@ import { loadConfig } from '../src/config.ts'
 import { problems } from '../src/http/problem.ts'
 import { callerOf, exactRouter, interaction, type Api } from '../src/http/resource.ts'
 import { openContract } from '../src/http/contract.ts'
+import { openLimits } from '../src/http/limits.ts'
 import { createServer } from '../src/http/server.ts'
 import { compose } from '../src/main.ts'
 import type { Log } from '../src/observe/log.ts'
@@ -19,7 +20,7 @@ import { rungs, type Rung } from './orders.ts'
 process.once('disconnect', () => process.exit(1))
 process.noDeprecation = true // N's statements wait for each other in a queue of pg's that its next version drops
 const config = { ...loadConfig(), sandbox: true }
-const { broker, log } = await compose(config)
+const { broker, log, limiting } = await compose(config)
 const authorization = openAuthorization(broker, {
   signingKeys: config.tokenKeys,
   nonceKey: randomBytes(32),
@@ -30,14 +31,22 @@ startHousekeeping(broker, {
 })
 const naive = { ...broker, door: openNaiveDoor(config.databaseUrl, broker.signer) }
 const lower = await listen(
-  createHttpServer(lowerRungs({ broker, authorization, contract: openContract() }, log)),
+  createHttpServer(
+    lowerRungs(
+      {
+        ...{ broker, authorization, contract: openContract() },
+        limits: openLimits(limiting, log.metrics),
+      },
+      log,
+    ),
+  ),
 )
 const ports: Record<Rung, number> = {
   A: lower,
   B: lower,
   C: lower,
-  D: await listen(createServer(broker, authorization, log)),
-  N: await listen(createServer(naive, authorization, log)),
+  D: await listen(createServer(broker, authorization, log, limiting)),
+  N: await listen(createServer(naive, authorization, log, limiting)),
 }
 process.on('message', () => void settle().then((told) => process.send?.(told)))
 process.send?.(ports)

@@ -392,6 +392,14 @@ alter table pushed_requests enable row level security;
 create policy by_bank on pushed_requests as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on pushed_requests to countersign_service;
 
+create table rate_limits (
+  key text not null,
+  points integer not null,
+  expire bigint not null,
+  constraint rate_limits_pkey PRIMARY KEY (key)
+) with (fillfactor=50);
+grant delete, insert, select, update on rate_limits to countersign_service;
+
 create table recipient_pages (
   page_id text not null,
   client_id text not null,
@@ -472,3 +480,15 @@ CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.subtree_hashes FOR EACH S
 alter table subtree_hashes enable row level security;
 create policy by_bank on subtree_hashes as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant insert, select on subtree_hashes to countersign_service;
+
+create table unattended_reads (
+  bank_id text not null,
+  consent_id text not null,
+  day date not null,
+  reads integer not null,
+  constraint unattended_reads_pkey PRIMARY KEY (bank_id, consent_id),
+  constraint unattended_reads_reads_check CHECK ((reads >= 0))
+) with (fillfactor=50);
+alter table unattended_reads enable row level security;
+create policy by_bank on unattended_reads as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on unattended_reads to countersign_service;

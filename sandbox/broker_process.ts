@@ -48,6 +48,8 @@ export async function environmentOf(
     CLIENT_KEY_FILE: await file('client_key.json', JSON.stringify(config.clientKey)),
     MARKS: config.marks,
     EPOCH_SECONDS: String(config.epochSeconds),
+    RATE_LIMITS: config.rateLimits.kept,
+    RATE_LIMITS_FILE: await file('rate_limits.json', JSON.stringify(config.rateLimits.budgets)),
     LOG_LEVEL: config.logLevel,
   }
 }

@@ -7,6 +7,7 @@ import { openLedger } from '../src/broker/open_ledger.ts'
 import type { Class } from '../src/consent/class.ts'
 import { clusterNames } from '../src/consent/cluster.ts'
 import type { Config } from '../src/config.ts'
+import { rateLimits } from '../src/http/rate_limits.ts'
 import { compose } from '../src/main.ts'
 import { findClient, insertClient, usualSecurity, type Client } from '../src/storage/clients.ts'
 import { migrate } from '../src/storage/migrate.ts'
@@ -107,6 +108,7 @@ export async function openWorld({
       clientKey: { ...identities.clientKey },
       marks: join(directory, 'marks'),
       epochSeconds,
+      rateLimits: { kept: 'memory', budgets: rateLimits },
       logLevel: 'warn',
       sandbox: true,
     }

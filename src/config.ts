@@ -1,4 +1,10 @@
 import { readFileSync } from 'node:fs'
+import {
+  isRateLimitGroup,
+  rateLimits,
+  type Budget,
+  type RateLimitGroup,
+} from './http/rate_limits.ts'
 
 /** What the broker is told from outside. The only reader of the environment; parsed once, and frozen. */
 export interface Config {
@@ -28,11 +34,20 @@ export interface Config {
   readonly marks: string
   /** `EPOCH_SECONDS`: how often totals are published while a ledger grows. Default 3600. */
   readonly epochSeconds: number
+  /** Where requests are counted, and how many of each group are answered in a window. Default: the figures of rate_limits.ts. */
+  readonly rateLimits: {
+    /** `RATE_LIMITS`: in the `memory` of each process, which is the default, in `postgres` for all of them, or `off`. */
+    readonly kept: (typeof limitsKept)[number]
+    /** `RATE_LIMITS_FILE`: other figures than the default's, `{"<group>":{"address":n,"client":n}}`; 0 is no limit. */
+    readonly budgets: Readonly<Partial<Record<RateLimitGroup, Budget>>>
+  }
   /** `LOG_LEVEL`: pino's. Default info. */
   readonly logLevel: string
   /** Banks and this server may be on loopback over http. Set by the sandbox alone; no environment variable does. */
   readonly sandbox: boolean
 }
+
+export const limitsKept = ['memory', 'postgres', 'off'] as const
 
 /** Everything that is wrong with the environment, at once. */
 export class ConfigError extends Error {
@@ -72,6 +87,11 @@ export function loadConfig(env: Environment = process.env): Config {
     ...clientCertificate(env, read),
     marks: read.text('MARKS'),
     epochSeconds: read.integer('EPOCH_SECONDS', { fallback: 3_600, max: 86_400 }),
+    rateLimits: {
+      kept: read.oneOf('RATE_LIMITS', limitsKept),
+      budgets:
+        env['RATE_LIMITS_FILE'] === undefined ? rateLimits : read.budgets('RATE_LIMITS_FILE'),
+    },
     logLevel: env['LOG_LEVEL'] ?? 'info',
     sandbox: false,
   }
@@ -132,6 +152,16 @@ function settingsOf(env: Environment) {
         ? value
         : problem(`${key} is not an integer from 1 to ${max}`, fallback)
     },
+    /** The first one is the default. */
+    oneOf<T extends string>(key: string, allowed: readonly [T, ...T[]]): T {
+      const value = env[key] ?? allowed[0]
+      return (
+        allowed.find((one) => one === value) ??
+        problem(`${key} is not one of ${allowed.join(', ')}`, allowed[0])
+      )
+    },
+    budgets: (key: string): Readonly<Record<RateLimitGroup, Budget>> =>
+      parsed(key, { empty: rateLimits, what: 'limits as documented', parse: parseBudgets }),
     bytes32: (key: string): Buffer =>
       parsed(key, { empty: Buffer.alloc(0), what: '32 bytes, base64url', parse: parseBytes32 }),
     object: (key: string): Record<string, unknown> =>
@@ -155,6 +185,33 @@ function parseObject(content: string): Record<string, unknown> | undefined {
   } catch {
     return undefined
   }
+}
+
+/** The default's figures, with those that a file names in their place. */
+function parseBudgets(content: string): Readonly<Record<RateLimitGroup, Budget>> | undefined {
+  const budgets: Record<RateLimitGroup, Budget> = { ...rateLimits }
+  for (const [group, changed] of Object.entries(parseObject(content) ?? { '': undefined })) {
+    if (!isRateLimitGroup(group) || !isBudget(changed)) return undefined
+    const budget = Object.entries({ ...budgets[group], ...changed })
+    budgets[group] = Object.fromEntries(budget.filter(([, points]) => points > 0))
+  }
+  return budgets
+}
+
+const points_max = 1_000_000_000
+
+function isBudget(value: unknown): value is Budget {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.entries(value).every(
+      ([by, points]: [string, unknown]) =>
+        ['address', 'client'].includes(by) &&
+        Number.isInteger(points) &&
+        Number(points) >= 0 &&
+        Number(points) <= points_max,
+    )
+  )
 }
 
 function parseKeyList(content: string): readonly Record<string, unknown>[] | undefined {

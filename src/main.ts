@@ -9,15 +9,17 @@ import { startHousekeeping } from './broker/housekeeping.ts'
 import { ledgerKey } from './broker/ledger_keys.ts'
 import { openSigner, type LedgerKey } from './broker/signing.ts'
 import type { Config } from './config.ts'
+import { unlimited, type RateLimiting } from './http/limits.ts'
 import { createServer } from './http/server.ts'
 import { openLog, type Log } from './observe/log.ts'
 import { classOf } from './storage/clients.ts'
-import { openDatabase } from './storage/database.ts'
+import { openDatabase, type Database } from './storage/database.ts'
 import { openDoorConnections } from './storage/door_connections.ts'
 import { openEarlyCheck } from './storage/early_check.ts'
 import { findLedger } from './storage/ledgers.ts'
 import { isDatabaseUrl, openMarks } from './storage/marks_place.ts'
 import { pendingMigrations } from './storage/migrate.ts'
+import { memoryCounter, postgresCounters } from './storage/rate_counters.ts'
 import { openRefusalCounter } from './storage/refusals.ts'
 import { unfitness } from './storage/readiness.ts'
 import { openVault } from './storage/vault.ts'
@@ -31,6 +33,7 @@ export class CannotStart extends Error {
 export interface Composed {
   readonly broker: Broker
   readonly log: Log
+  readonly limiting: RateLimiting
   close(): Promise<void>
 }
 
@@ -41,6 +44,7 @@ export async function compose(config: Config): Promise<Composed> {
   const db = openDatabase(config.databaseUrl)
   const askingDb = openDatabase(config.databaseUrl, { connections_max: 6 })
   const signingDb = openDatabase(config.databaseUrl, { connections_max: 2 })
+  const limitsDb = openDatabase(config.databaseUrl, { connections_max: 4 })
   const databases = [config.databaseUrl, config.marks].filter(isDatabaseUrl)
   const banks = openBanks(
     { ...config, databases },
@@ -76,13 +80,28 @@ export async function compose(config: Config): Promise<Composed> {
   return {
     broker,
     log,
+    limiting: limitingOf(config, limitsDb),
     async close() {
       await door.close()
       await connections.close()
       await marks.close()
-      for (const { knex } of [db, askingDb, signingDb]) await knex.destroy()
+      for (const { knex } of [db, askingDb, signingDb, limitsDb]) await knex.destroy()
       banks.close()
     },
+  }
+}
+
+function limitingOf({ rateLimits, masterKey }: Config, db: Database): RateLimiting {
+  const { kept, budgets } = rateLimits
+  switch (kept) {
+    case 'off':
+      return unlimited
+    case 'memory':
+      return { counter: memoryCounter, budgets }
+    case 'postgres': {
+      const secret = Buffer.from(hkdfSync('sha256', masterKey, '', 'countersign rate limits', 32))
+      return { counter: postgresCounters(db, { secret }), budgets }
+    }
   }
 }
 
@@ -94,7 +113,7 @@ export interface Serving {
 
 /** Starts the broker. Throws `CannotStart` with every reason at once; it never makes or mends a ledger on its own. */
 export async function serve(config: Config): Promise<Serving> {
-  const { broker, log, close } = await compose(config)
+  const { broker, log, limiting, close } = await compose(config)
   try {
     await refuseUnfit(broker, config)
     const authorization = openAuthorization(broker, {
@@ -103,7 +122,7 @@ export async function serve(config: Config): Promise<Serving> {
         hkdfSync('sha256', config.masterKey, '', 'countersign dpop nonces', 32),
       ),
     })
-    const server = createServer(broker, authorization, log)
+    const server = createServer(broker, authorization, log, limiting)
     server.listen(config.port, config.host)
     await once(server, 'listening')
     const stopHousekeeping = startHousekeeping(broker, {

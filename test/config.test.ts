@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig } from '../src/config.ts'
+import { rateLimits } from '../src/http/rate_limits.ts'
 
 let folder: string
 let env: Record<string, string>
@@ -59,6 +60,7 @@ describe('the configuration', () => {
     ['an issuer that is no URL', { ISSUER: 'broker' }, 'ISSUER'],
     ['a port of nothing', { PORT: '0' }, 'PORT'],
     ['a port beyond the last', { PORT: '65536' }, 'PORT'],
+    ['limits kept nowhere', { RATE_LIMITS: 'redis' }, 'RATE_LIMITS is not one of'],
     ['an epoch longer than a day', { EPOCH_SECONDS: '86401' }, 'EPOCH_SECONDS'],
     ['a key file that is not there', { MASTER_KEY_FILE: '/nowhere' }, 'cannot be read'],
     ['a certificate without its key', { CLIENT_CERTIFICATE_FILE: '/nowhere' }, 'KEY_FILE'],
@@ -77,5 +79,45 @@ describe('the configuration', () => {
     expect(() => loadConfig({ ...env, LEDGER_KEY_FILE: env['SHORT'] })).toThrow('32 bytes')
     expect(() => loadConfig({ ...env, CLIENT_KEY_FILE: env['LIST'] })).toThrow('JSON object')
     expect(() => loadConfig({ ...env, TOKEN_KEYS_FILE: env['CLIENT_KEY_FILE'] })).toThrow('JWK Set')
+  })
+
+  describe('of the rate limits', () => {
+    const limitsOf = async (content: string) => {
+      const RATE_LIMITS_FILE = join(folder, 'rate_limits.json')
+      await writeFile(RATE_LIMITS_FILE, content)
+      return loadConfig({ ...env, RATE_LIMITS_FILE }).rateLimits.budgets
+    }
+
+    it('is the table, counted in memory, unless something else is said', () => {
+      expect(loadConfig(env).rateLimits).toEqual({ kept: 'memory', budgets: rateLimits })
+      for (const kept of ['memory', 'postgres', 'off'])
+        expect(loadConfig({ ...env, RATE_LIMITS: kept }).rateLimits.kept).toBe(kept)
+    })
+
+    it('takes other figures from a file, one by one, and 0 for none', async () => {
+      const changed = '{"data":{"client":1,"address":0},"revocation":{"client":5}}'
+      expect(await limitsOf(changed)).toEqual({
+        ...rateLimits,
+        data: { client: 1 },
+        revocation: { ...rateLimits.revocation, client: 5 },
+      })
+      expect(await limitsOf('{}')).toEqual(rateLimits)
+    })
+
+    it.each([
+      '',
+      '[]',
+      '{"everything":{"address":1}}',
+      '{"constructor":{"address":1}}',
+      '{"data":{"second":1}}',
+      '{"data":{"address":-1}}',
+      '{"data":{"address":1.5}}',
+      '{"data":{"address":"1"}}',
+      '{"data":{"address":1000000001}}',
+      '{"data":null}',
+      '{"data":[1]}',
+    ])('refuses %s', async (content) => {
+      await expect(limitsOf(content)).rejects.toThrow('RATE_LIMITS_FILE does not hold')
+    })
   })
 })

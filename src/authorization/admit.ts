@@ -15,6 +15,8 @@ export interface EndpointRequest {
   readonly url: string
   /** `x-fapi-interaction-id`: the one that was sent, or was given to the request; a UUID. */
   readonly interaction: string
+  /** Told which client it is, once that is certain and before anything is done for it. What it throws is answered. */
+  readonly admitted: (client: string) => Promise<void>
 }
 
 /** What an endpoint answers. */
@@ -47,7 +49,7 @@ export interface Asker {
 export async function admit(
   broker: Broker,
   authorization: Authorization,
-  { form, proof, url }: EndpointRequest,
+  { form, proof, url, admitted }: EndpointRequest,
 ): Promise<Admitted> {
   const { client, once } = await checkAssertion(broker, authorization, form)
   const proved: Proved | undefined =
@@ -61,6 +63,7 @@ export async function admit(
   if (!assertionIsNew)
     throw new OAuthError('invalid_client', 'the client assertion was used before')
   if (!proofIsNew) throw new OAuthError('invalid_dpop_proof', 'the proof was used before')
+  await admitted(client.id)
   return {
     client,
     ...(proved === undefined ? {} : { binding: { jkt: proved.jkt } }),

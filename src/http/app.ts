@@ -3,6 +3,7 @@ import helmet from 'helmet'
 import type { Authorization } from '../authorization/authorization.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Log } from '../observe/log.ts'
+import { memoryCounter } from '../storage/rate_counters.ts'
 import type { Caller } from './authenticate.ts'
 import { consentRoutes } from './consent_routes.ts'
 import { openContract } from './contract.ts'
@@ -10,24 +11,33 @@ import { deliveriesRoutes } from './deliveries_routes.ts'
 import { fdxRoutes } from './fdx_routes.ts'
 import { healthRoutes } from './health_routes.ts'
 import { ledgerRoutes } from './ledger_routes.ts'
+import { answersAsItsSurface, openLimits, type RateLimiting } from './limits.ts'
 import { oauthRoutes } from './oauth_routes.ts'
 import { pageRoutes } from './page_routes.ts'
 import { problems } from './problem.ts'
+import { rateLimits } from './rate_limits.ts'
 import { noSuchResource } from './resource.ts'
 
 /** The whole public surface. openapi.yaml describes each route, and a test holds the two together. */
-export function createApp(broker: Broker, authorization: Authorization, log: Log): Express {
-  const api = { broker, authorization, contract: openContract() }
+export function createApp(
+  broker: Broker,
+  authorization: Authorization,
+  log: Log,
+  limiting: RateLimiting = { counter: memoryCounter, budgets: rateLimits },
+): Express {
+  const limits = openLimits(limiting, log.metrics)
+  const api = { broker, authorization, contract: openContract(), limits }
   const app = express()
   app.set('query parser', 'simple')
   app.set('trust proxy', false)
   app.disable('x-powered-by')
   app.use(logged(log), headers(broker))
+  app.use(limits.byAddress, answersAsItsSurface(broker))
 
   app.use(fdxRoutes(api)) // /fdx/v6/accounts …: data, for recipients
   app.use(deliveriesRoutes(api)) // /deliveries: pointers, for recipients
   app.use(consentRoutes(api)) // /fdx/v6/consents/…: for recipients and banks
-  app.use(oauthRoutes(broker, authorization)) // /oauth/{jwks,par,token,grants}, /.well-known/…: for clients
+  app.use(oauthRoutes(broker, authorization, limits)) // /oauth/{jwks,par,token,grants}, /.well-known/…: for clients
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
   app.use(healthRoutes(broker, log.metrics)) // /health, /metrics: for operators
   app.use(pageRoutes(broker, authorization)) // /oauth/authorize, /connections, /d/…, /banks/…, /web/…: for customers

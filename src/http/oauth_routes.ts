@@ -1,10 +1,4 @@
-import express, {
-  type ErrorRequestHandler,
-  type Request,
-  type RequestHandler,
-  type Response,
-  type Router,
-} from 'express'
+import express, { type Request, type RequestHandler, type Response, type Router } from 'express'
 import type { Answer, EndpointRequest } from '../authorization/admit.ts'
 import type { Authorization } from '../authorization/authorization.ts'
 import { parseForm } from '../authorization/form.ts'
@@ -13,16 +7,12 @@ import { metadata, paths } from '../authorization/metadata.ts'
 import { OAuthError } from '../authorization/oauth_error.ts'
 import { pushRequest } from '../authorization/par.ts'
 import { resourceError } from '../authorization/resource_error.ts'
-import {
-  metadataPath,
-  pointingToMetadata,
-  resourceMetadata,
-  resources,
-} from '../authorization/resource_metadata.ts'
+import { metadataPath, resourceMetadata, resources } from '../authorization/resource_metadata.ts'
 import { issueToken } from '../authorization/token.ts'
 import type { Broker } from '../broker/broker.ts'
 import { authenticateResource, urlOf } from './authenticate.ts'
-import { problemOf } from './problem.ts'
+import type { Limits } from './limits.ts'
+import { oauthErrors } from './oauth_errors.ts'
 import { exactRouter, interaction, interactionOf, notAllowed } from './resource.ts'
 
 const form_type = 'application/x-www-form-urlencoded'
@@ -30,7 +20,11 @@ const body_bytes_max = '64kb'
 const public_seconds = 300
 
 /** The endpoints of the authorization server that no browser visits. Their errors are OAuth's (RFC 6749 §5.2). */
-export function oauthRoutes(broker: Broker, authorization: Authorization): Router {
+export function oauthRoutes(
+  broker: Broker,
+  authorization: Authorization,
+  limits: Pick<Limits, 'byClient'>,
+): Router {
   const router = exactRouter()
   const body = express.text({ type: form_type, limit: body_bytes_max })
   const published = (value: object): RequestHandler => {
@@ -47,6 +41,7 @@ export function oauthRoutes(broker: Broker, authorization: Authorization): Route
         proof: req.get('DPoP'),
         url: urlOf(authorization, req),
         interaction: interactionOf(res),
+        admitted: (client: string) => limits.byClient(req, client),
       }
       const answer = await answerTo(broker, authorization, request)
       res.status(answer.status).set(answer.headers).json(answer.body)
@@ -55,6 +50,7 @@ export function oauthRoutes(broker: Broker, authorization: Authorization): Route
   const callerOf = async (req: Request, res: Response) => {
     const caller = await authenticateResource(broker, authorization, req)
     res.locals['caller'] = caller
+    await limits.byClient(req, caller.clientId)
     return caller
   }
 
@@ -110,22 +106,4 @@ function challenge(error: unknown): never {
 const noStore: RequestHandler = (_req, res, next) => {
   res.set('Cache-Control', 'no-store')
   next()
-}
-
-const oauthErrors =
-  ({ issuer }: Authorization): ErrorRequestHandler =>
-  (error, { path }, res: Response, _next) => {
-    res.locals['error'] = error
-    const { status, code, detail, headers } = problemOf(error)
-    res
-      .status(status)
-      .set({ 'Cache-Control': 'no-store', ...pointingToMetadata(headers, { issuer, path }) })
-      .json({ error: oauthCode(error, { status, code }), error_description: detail })
-  }
-
-/** What is no OAuth error by itself is one of three, by whose fault it is. */
-function oauthCode(error: unknown, { status, code }: { status: number; code: string }): string {
-  if (error instanceof OAuthError) return code
-  if (status < 500) return 'invalid_request'
-  return status === 503 ? 'temporarily_unavailable' : 'server_error'
 }

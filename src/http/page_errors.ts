@@ -41,6 +41,7 @@ function noticeOf(error: unknown, status: number): Notice {
   if (error instanceof BankRefused) return notConfirmed
   if (status === 502 || status === 504) return bankSilent
   if (status === 503) return busy
+  if (status === 429) return tooMany
   return status < 500 ? unreadable : unforeseen
 }
 
@@ -66,6 +67,12 @@ const busy: Notice = {
   title: 'Please try again in a moment',
   what: 'Countersign cannot record this right now, and passes nothing on that it cannot record.',
   todo: 'Nothing was changed or passed on. Wait a few seconds and try again.',
+}
+
+const tooMany: Notice = {
+  title: 'Please wait a minute',
+  what: 'Too many pages were asked for from where you are, by you or by others.',
+  todo: 'Nothing was changed. Wait a minute and try again.',
 }
 
 const unreadable: Notice = {

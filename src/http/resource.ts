@@ -9,6 +9,7 @@ import { inBank } from '../storage/database.ts'
 import { isRevoked } from '../storage/revoked_tokens.ts'
 import { authenticateResource, type Caller } from './authenticate.ts'
 import type { Contract } from './contract.ts'
+import type { Limits } from './limits.ts'
 import { RequestError } from './problem.ts'
 
 /** What the routes of the JSON API are made of. */
@@ -16,6 +17,7 @@ export interface Api {
   readonly broker: Broker
   readonly authorization: Authorization
   readonly contract: Contract
+  readonly limits: Pick<Limits, 'byClient'>
 }
 
 /** A router to which a path has one spelling. */
@@ -38,10 +40,17 @@ export const interaction: RequestHandler = (req, res, next) => {
 export const interactionOf = (res: Response): string =>
   String(res.getHeader(interaction_header)).toLowerCase()
 
-/** Authenticates a call, and names the caller to the log. Throws `OAuthError` with a challenge. */
-export async function callerOf({ broker, authorization }: Api, req: Request): Promise<Caller> {
+/**
+ * Authenticates a call, names the caller to the log, and counts the call among the caller's. Throws `OAuthError` with a
+ * challenge, or `RequestError` 429.
+ */
+export async function callerOf(
+  { broker, authorization, limits }: Api,
+  req: Request,
+): Promise<Caller> {
   const caller = await authenticateResource(broker, authorization, req)
   if (req.res !== undefined) req.res.locals['caller'] = caller
+  await limits.byClient(req, caller.clientId)
   return caller
 }
 

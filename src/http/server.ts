@@ -3,6 +3,7 @@ import type { Authorization } from '../authorization/authorization.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Log } from '../observe/log.ts'
 import { createApp } from './app.ts'
+import type { RateLimiting } from './limits.ts'
 
 /** How long a client may take, ms, and how much it may send in headers. A proxy in front keeps idle connections shorter. */
 const limits = {
@@ -14,7 +15,12 @@ const limits = {
 } as const
 
 /** The server, not yet listening. */
-export function createServer(broker: Broker, authorization: Authorization, log: Log): Server {
+export function createServer(
+  broker: Broker,
+  authorization: Authorization,
+  log: Log,
+  limiting?: RateLimiting,
+): Server {
   return createHttpServer(
     {
       maxHeaderSize: limits.header_bytes_max,
@@ -23,6 +29,6 @@ export function createServer(broker: Broker, authorization: Authorization, log: 
       keepAliveTimeout: limits.idle_ms_max,
       connectionsCheckingInterval: limits.checked_every_ms,
     },
-    createApp(broker, authorization, log),
+    createApp(broker, authorization, log, limiting),
   )
 }

@@ -3,6 +3,7 @@ const counters = {
   countersign_requests_total: 'Requests answered, by route, method and status.',
   countersign_request_seconds_total: 'Time spent on requests, by route.',
   countersign_refusals_total: 'Refusals answered, by reason.',
+  countersign_limited_total: 'Requests answered 429, by group of routes and by what was used up.',
   countersign_dropped_total: 'Items that a bank sent and the consent did not cover, by bank.',
   countersign_failures_total: 'Duties that failed and will be tried again, by duty.',
   countersign_alarms_total: 'Things that a person must look at, by what they are about.',

@@ -15,11 +15,16 @@ const forgettable = [
   ['deliveries', 'expires_at < clock_timestamp()'],
   ['devices', 'expires_at < clock_timestamp()'],
   ['fetches', "at < clock_timestamp() - interval '60 days'"],
+  ['unattended_reads', "day < (clock_timestamp() at time zone 'UTC')::date - 1"],
   ['outbox', "done_at < clock_timestamp() - interval '30 days'"],
   ['bank_tokens', "ended_at < clock_timestamp() - interval '1 day'"],
 ] as const
 
-const forgettableEverywhere = ['replays', 'sessions'] as const
+const forgettableEverywhere = [
+  ['replays', 'expires_at < clock_timestamp()'],
+  ['sessions', 'expires_at < clock_timestamp()'],
+  ['rate_limits', 'expire < extract(epoch from clock_timestamp()) * 1000'],
+] as const
 
 /** Removes what can matter no more in one bank. */
 export async function purgeBank(db: Database, bank: string): Promise<void> {
@@ -50,10 +55,10 @@ async function purgeUngranted(db: Database, bank: string): Promise<void> {
 
 /** Removes what can matter no more and belongs to no bank. */
 export async function purgeGlobal(db: Database): Promise<void> {
-  for (const table of forgettableEverywhere)
+  for (const [table, past] of forgettableEverywhere)
     await inBatches(() =>
       db.knex.raw<{ rowCount: number }>(
-        `delete from ${table} where ctid in (select ctid from ${table} where expires_at < clock_timestamp() limit ${batch_rows})`,
+        `delete from ${table} where ctid in (select ctid from ${table} where ${past} limit ${batch_rows})`,
       ),
     )
 }

@@ -9,6 +9,7 @@ import { grantConsent } from '../../src/broker/grant_consent.ts'
 import { scopeOf } from '../../src/consent/cluster.ts'
 import type { RequestedTerms } from '../../src/consent/terms.ts'
 import { createApp } from '../../src/http/app.ts'
+import type { RateLimiting } from '../../src/http/limits.ts'
 import { consentOf, readEntry, type Entry } from '../../src/ledger/entry.ts'
 import { openLog, type Log, type RequestEvent } from '../../src/observe/log.ts'
 import { classOf, insertClient, usualSecurity, type Client } from '../../src/storage/clients.ts'
@@ -49,6 +50,8 @@ export interface ApiApp {
   call(method: Method, path: string, token?: string): supertest.Test
   /** A bank's ledger, or what of it names one consent. */
   entries(ofBank: string, consentId?: string): Promise<Entry[]>
+  /** The same server as another process would run it, with limits. */
+  limited(limiting: RateLimiting): Pick<ApiApp, 'app' | 'call'>
   close(): Promise<void>
 }
 
@@ -82,11 +85,16 @@ export async function apiApp(serviceUrl: string): Promise<ApiApp> {
   const events: RequestEvent[] = []
   const log: Log = { ...openLog('silent'), request: (event) => void events.push(event) }
   const app = createApp(broker, authorization, log)
+  const client = clientOf(broker, authorization)
   return {
-    ...{ app, broker, banks, events, log },
-    ...clientOf(app, broker, authorization),
+    ...{ app, broker, banks, events, log, ...client },
+    call: client.callOf(app),
     consent: (change = {}) => activeConsent(broker, change),
     entries: (ofBank, consentId) => entriesOf(broker, ofBank, consentId),
+    limited(limiting) {
+      const other = createApp(broker, authorization, log, limiting)
+      return { app: other, call: client.callOf(other) }
+    },
     close: () => inner.close(),
   }
 }
@@ -120,10 +128,9 @@ async function register(broker: TestBroker): Promise<void> {
 }
 
 function clientOf(
-  app: Express,
   broker: TestBroker,
   authorization: Authorization,
-): Pick<ApiApp, 'consentToken' | 'clientToken' | 'call'> {
+): Pick<ApiApp, 'consentToken' | 'clientToken'> & { callOf(app: Express): ApiApp['call'] } {
   const prover = newSigner('ES256')
   const jkt = sha256(
     JSON.stringify({
@@ -167,7 +174,7 @@ function clientOf(
         },
         broker.now(),
       ),
-    call(method, url, token) {
+    callOf: (app) => (method, url, token) => {
       const [path = ''] = url.split('?')
       const sent = supertest(app)[method](url)
       if (token !== undefined)

@@ -9,8 +9,10 @@ import { grantConsent } from '../../src/broker/grant_consent.ts'
 import { classes, type Class } from '../../src/consent/class.ts'
 import { clusterNames } from '../../src/consent/cluster.ts'
 import { authenticateResource } from '../../src/http/authenticate.ts'
+import { openLimits, unlimited, type RateLimiting } from '../../src/http/limits.ts'
 import { oauthRoutes } from '../../src/http/oauth_routes.ts'
 import { problems } from '../../src/http/problem.ts'
+import { openMetrics } from '../../src/observe/metrics.ts'
 import { classOf, insertClient, usualSecurity, type Client } from '../../src/storage/clients.ts'
 import { inBank } from '../../src/storage/database.ts'
 import { findPushedRequest, type PushedRequest } from '../../src/storage/pushed_requests.ts'
@@ -84,7 +86,9 @@ export interface TestClient {
   ): supertest.Test
 }
 
-export async function authorizationApp(): Promise<AuthorizationApp> {
+export async function authorizationApp({
+  limiting = unlimited,
+}: { limiting?: RateLimiting } = {}): Promise<AuthorizationApp> {
   const database = await testDatabase()
   const bank = testBank('first-bank')
   const inner = await testBroker(database.serviceUrl, { banks: [bank, testBank('other-bank')] })
@@ -99,7 +103,7 @@ export async function authorizationApp(): Promise<AuthorizationApp> {
     nonceKey: randomBytes(32),
   })
   const app = express()
-  app.use(oauthRoutes(broker, authorization))
+  app.use(oauthRoutes(broker, authorization, openLimits(limiting, openMetrics())))
   app.all('/fdx/v6/probe', async (req, res) => {
     res.json(await authenticateResource(broker, authorization, req))
   })

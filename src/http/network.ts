@@ -1,0 +1,26 @@
+import { isIPv4 } from 'node:net'
+import type { Request } from 'express'
+
+/** Where a request comes from: the connection's other end. What a header says of it is nobody's word. */
+export const addressOf = ({ socket }: Request): string => socket.remoteAddress ?? ''
+
+/**
+ * The network that an address is counted as: an IPv4 address is one by itself; of an IPv6 address the first 64 bits, which is what
+ * one subscriber is given at least. IPv4 written as IPv6 is IPv4.
+ */
+export function networkOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
+  if (isIPv4(mapped)) return mapped
+  const [head = '', tail] = address.replace(/%.*$/, '').split('::')
+  const before = groupsOf(head)
+  const after = tail === undefined ? [] : groupsOf(tail)
+  const zeros = Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0')
+  const first = [...before, ...zeros, ...after].slice(0, 4)
+  return `${first.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`
+}
+
+/** Groups of 16 bits; a dotted quad at the end is two, and never among the first four. */
+const groupsOf = (text: string): string[] =>
+  text === ''
+    ? []
+    : text.split(':').flatMap((group) => (group.includes('.') ? ['0', '0'] : [group]))
