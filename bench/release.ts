@@ -13,6 +13,7 @@ import { answerOf, endProcess, startModule } from '../sandbox/module_process.ts'
 import { rungs, type Order, type Rung, type Slice } from './orders.ts'
 import type { Stage } from './stage.ts'
 import { median } from './statistics.ts'
+import { tokenKeysNow } from '../sandbox/token_keys.ts'
 
 const consents_per_bank = 300
 const rounds = 7
@@ -39,7 +40,7 @@ export async function measureRelease(
   const config = await stage.database('release')
   const composed = await compose(config)
   const authorization = openAuthorization(composed.broker, {
-    signingKeys: config.tokenKeys,
+    keys: await tokenKeysNow(composed.broker),
     nonceKey: Buffer.alloc(32),
   })
   const consents: CrowdConsent[] = []

@@ -15,6 +15,7 @@ import { compose } from '../src/main.ts'
 import type { Log } from '../src/observe/log.ts'
 import { openNaiveDoor } from './naive_door.ts'
 import { rungs, type Rung } from './orders.ts'
+import { tokenKeysNow } from '../sandbox/token_keys.ts'
 
 /** The server of all rungs, a process: the product's own for D, and beside it, on ports of their own, A to C and N. */
 process.once('disconnect', () => process.exit(1))
@@ -22,7 +23,7 @@ process.noDeprecation = true // N's statements wait for each other in a queue of
 const config = { ...loadConfig(), sandbox: true }
 const { broker, log, limiting } = await compose(config)
 const authorization = openAuthorization(broker, {
-  signingKeys: config.tokenKeys,
+  keys: await tokenKeysNow(broker),
   nonceKey: randomBytes(32),
 })
 startHousekeeping(broker, {

@@ -285,6 +285,19 @@ alter table ledger_heads enable row level security;
 create policy by_bank on ledger_heads as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant insert, select, update on ledger_heads to countersign_service;
 
+create table ledger_keys (
+  bank_id text not null,
+  owner text not null,
+  key text not null,
+  use text not null,
+  constraint ledger_keys_pkey PRIMARY KEY (bank_id, owner, key),
+  constraint ledger_keys_owner_check CHECK ((owner = ANY (ARRAY['ledger'::text, 'tokens'::text]))),
+  constraint ledger_keys_use_check CHECK ((use = ANY (ARRAY['next'::text, 'active'::text, 'retired'::text])))
+);
+alter table ledger_keys enable row level security;
+create policy by_bank on ledger_keys as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select, update on ledger_keys to countersign_service;
+
 create table ledger_locks (
   bank_id text not null,
   constraint ledger_locks_pkey PRIMARY KEY (bank_id),
@@ -480,6 +493,23 @@ CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.subtree_hashes FOR EACH S
 alter table subtree_hashes enable row level security;
 create policy by_bank on subtree_hashes as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant insert, select on subtree_hashes to countersign_service;
+
+create table token_keys (
+  kid text not null,
+  sealed bytea not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  published_at timestamp with time zone,
+  active_at timestamp with time zone,
+  retired_at timestamp with time zone,
+  constraint token_keys_pkey PRIMARY KEY (kid),
+  constraint active_before_retired CHECK (((retired_at IS NULL) OR (active_at IS NOT NULL))),
+  constraint published_before_active CHECK (((active_at IS NULL) OR (published_at IS NOT NULL))),
+  constraint token_keys_check CHECK ((published_at <= active_at)),
+  constraint token_keys_check1 CHECK ((active_at <= retired_at)),
+  constraint token_keys_kid_check CHECK ((kid ~ '^[A-Za-z0-9_-]{43}$'::text))
+);
+CREATE UNIQUE INDEX one_next_token_key ON public.token_keys USING btree ((true)) WHERE (active_at IS NULL);
+grant insert, select, update on token_keys to countersign_service;
 
 create table unattended_reads (
   bank_id text not null,

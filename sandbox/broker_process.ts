@@ -44,7 +44,6 @@ export async function environmentOf(
     BANKS_FILE: config.banksFile,
     MASTER_KEY_FILE: await file('master.key', config.masterKey.toString('base64url')),
     LEDGER_KEY_FILE: await file('ledger.key', config.ledgerSeed.toString('base64url')),
-    TOKEN_KEYS_FILE: await file('token_keys.json', JSON.stringify({ keys: config.tokenKeys })),
     CLIENT_KEY_FILE: await file('client_key.json', JSON.stringify(config.clientKey)),
     MARKS: config.marks,
     EPOCH_SECONDS: String(config.epochSeconds),

@@ -42,7 +42,7 @@ export async function summarise(ledgers: readonly LedgerFiles[]) {
         origin: report.ledger?.origin,
         size: report.ledger?.size,
         root: report.ledger?.root,
-        vkey: report.counts?.vkey,
+        vkey: report.counts?.vkeys.at(-1),
         files,
       })),
       consents: {

@@ -7,6 +7,7 @@ import { startBroker, type BrokerProcess } from './broker_process.ts'
 import { freePorts } from './free_ports.ts'
 import { grantMany, openTokenMint, type CrowdConsent, type TokenMint } from './many_consents.ts'
 import { endProcess } from './module_process.ts'
+import { tokenKeysNow } from './token_keys.ts'
 
 /** Broker processes side by side on one configuration, as behind a load balancer. */
 export interface Fleet {
@@ -32,7 +33,7 @@ export async function startFleet(
   const composed = await compose({ ...config, logLevel: 'silent' })
   const { broker } = composed
   const authorization = openAuthorization(broker, {
-    signingKeys: config.tokenKeys,
+    keys: await tokenKeysNow(broker),
     nonceKey: config.masterKey,
   })
   const firstPort = await freePorts(processes)

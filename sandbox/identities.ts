@@ -10,7 +10,6 @@ export interface Identities {
   /** 32 bytes each, base64url. */
   readonly masterKey: string
   readonly ledgerSeed: string
-  readonly tokenKey: JWK
   /** The broker's, at the banks. */
   readonly clientKey: JWK
   /** When the banks signed their approvals, seconds since the epoch: the same ones at every start. */
@@ -33,7 +32,6 @@ export async function openIdentities(
   const made: Identities = {
     masterKey: randomBytes(32).toString('base64url'),
     ledgerSeed: randomBytes(32).toString('base64url'),
-    tokenKey: await generateKey(),
     clientKey: await generateKey(),
     approvedAt: Math.floor(Date.now() / 1000),
     banks: await byName(names.banks, generateBankKeys),

@@ -104,7 +104,6 @@ export async function openWorld({
       banksFile,
       masterKey: Buffer.from(identities.masterKey, 'base64url'),
       ledgerSeed: Buffer.from(identities.ledgerSeed, 'base64url'),
-      tokenKeys: [{ ...identities.tokenKey }],
       clientKey: { ...identities.clientKey },
       marks: join(directory, 'marks'),
       epochSeconds,

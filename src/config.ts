@@ -17,12 +17,10 @@ export interface Config {
   readonly port: number
   /** `BANKS_FILE`: the bank directory (docs/operating.md). */
   readonly banksFile: string
-  /** `MASTER_KEY_FILE`: 32 bytes, base64url. Wraps the key of every link. */
+  /** `MASTER_KEY_FILE`: 32 bytes, base64url. Wraps the key of every link, and the keys of tokens. */
   readonly masterKey: Buffer
   /** `LEDGER_KEY_FILE`: 32 bytes, base64url. The Ed25519 key of each ledger is derived from it. */
   readonly ledgerSeed: Buffer
-  /** `TOKEN_KEYS_FILE`: a JWK Set of ES256 keys; the first is private and signs, all are published. */
-  readonly tokenKeys: readonly Record<string, unknown>[]
   /** `CLIENT_KEY_FILE`: a private JWK, ES256 or EdDSA, by which the broker is known to banks. */
   readonly clientKey: Record<string, unknown>
   /**
@@ -82,7 +80,6 @@ export function loadConfig(env: Environment = process.env): Config {
     banksFile: read.text('BANKS_FILE'),
     masterKey: read.bytes32('MASTER_KEY_FILE'),
     ledgerSeed: read.bytes32('LEDGER_KEY_FILE'),
-    tokenKeys: read.keyList('TOKEN_KEYS_FILE'),
     clientKey: read.object('CLIENT_KEY_FILE'),
     ...clientCertificate(env, read),
     marks: read.text('MARKS'),
@@ -166,8 +163,6 @@ function settingsOf(env: Environment) {
       parsed(key, { empty: Buffer.alloc(0), what: '32 bytes, base64url', parse: parseBytes32 }),
     object: (key: string): Record<string, unknown> =>
       parsed(key, { empty: {}, what: 'a JSON object', parse: parseObject }),
-    keyList: (key: string): readonly Record<string, unknown>[] =>
-      parsed(key, { empty: [], what: 'a JWK Set with a key', parse: parseKeyList }),
   }
 }
 
@@ -214,24 +209,11 @@ function isBudget(value: unknown): value is Budget {
   )
 }
 
-function parseKeyList(content: string): readonly Record<string, unknown>[] | undefined {
-  const keys = parseObject(content)?.['keys']
-  return isKeyList(keys) ? keys : undefined
-}
-
 function isIssuer(value: string): boolean {
   if (!URL.canParse(value)) return false
   const url = new URL(value)
   const loopback = ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname)
   return (
     (url.protocol === 'https:' || (url.protocol === 'http:' && loopback)) && url.origin === value
-  )
-}
-
-function isKeyList(value: unknown): value is Record<string, unknown>[] {
-  return (
-    Array.isArray(value) &&
-    value.length > 0 &&
-    value.every((one) => typeof one === 'object' && one !== null)
   )
 }

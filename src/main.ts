@@ -2,6 +2,7 @@ import { hkdfSync } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { openAuthorization } from './authorization/authorization.ts'
+import { moveTokenKeys, startTokenKeys } from './authorization/rotate_keys.ts'
 import { openBanks } from './banks/port.ts'
 import { openDoor } from './broker/append.ts'
 import { ledgerOrigin, type Broker } from './broker/broker.ts'
@@ -116,8 +117,9 @@ export async function serve(config: Config): Promise<Serving> {
   const { broker, log, limiting, close } = await compose(config)
   try {
     await refuseUnfit(broker, config)
+    const keys = await startTokenKeys(broker)
     const authorization = openAuthorization(broker, {
-      signingKeys: config.tokenKeys,
+      keys,
       nonceKey: Buffer.from(
         hkdfSync('sha256', config.masterKey, '', 'countersign dpop nonces', 32),
       ),
@@ -128,6 +130,10 @@ export async function serve(config: Config): Promise<Serving> {
     const stopHousekeeping = startHousekeeping(broker, {
       epochSeconds: config.epochSeconds,
       failed: (duty, bank, error) => log.failed(duty, bank, error),
+      also: {
+        'token keys': () => keys.refresh(),
+        'key rotation': () => moveTokenKeys(broker),
+      },
     })
     log.started({ url: config.issuer, banks: [...broker.bankPort.banks.keys()] })
     return {

@@ -21,7 +21,6 @@ beforeAll(async () => {
     BANKS_FILE: '/etc/countersign/banks.json',
     MASTER_KEY_FILE: await file('master', randomBytes(32).toString('base64url')),
     LEDGER_KEY_FILE: await file('ledger', randomBytes(32).toString('base64url')),
-    TOKEN_KEYS_FILE: await file('tokens', JSON.stringify({ keys: [{ kty: 'EC' }] })),
     CLIENT_KEY_FILE: await file('client', JSON.stringify({ kty: 'EC' })),
     MARKS: '/var/lib/countersign/marks',
     SHORT: await file('short', randomBytes(31).toString('base64url')),
@@ -71,14 +70,13 @@ describe('the configuration', () => {
   it('takes what is set to nothing, or is read from an empty file, for missing', () => {
     expect(() => loadConfig({ ...env, ISSUER: '' })).toThrow('ISSUER is not set')
     const { EMPTY = '' } = env
-    for (const key of ['MASTER_KEY_FILE', 'LEDGER_KEY_FILE', 'TOKEN_KEYS_FILE', 'CLIENT_KEY_FILE'])
+    for (const key of ['MASTER_KEY_FILE', 'LEDGER_KEY_FILE', 'CLIENT_KEY_FILE'])
       expect(() => loadConfig({ ...env, [key]: EMPTY })).toThrow(`${key} does not hold`)
   })
 
   it('refuses a key of 31 bytes, and a list where an object belongs', () => {
     expect(() => loadConfig({ ...env, LEDGER_KEY_FILE: env['SHORT'] })).toThrow('32 bytes')
     expect(() => loadConfig({ ...env, CLIENT_KEY_FILE: env['LIST'] })).toThrow('JSON object')
-    expect(() => loadConfig({ ...env, TOKEN_KEYS_FILE: env['CLIENT_KEY_FILE'] })).toThrow('JWK Set')
   })
 
   describe('of the rate limits', () => {

@@ -21,6 +21,8 @@ export interface AccessToken {
   readonly binding: Binding
   /** Milliseconds since the epoch. */
   readonly expires: number
+  /** The key that signed it: what it signed is good no longer than it. */
+  readonly kid: string
 }
 
 /** What a new token says. */
@@ -68,9 +70,9 @@ export async function verifyAccessToken(
   authorization: Authorization,
   { token, hash, now }: { token: string; hash: string; now: number },
 ): Promise<AccessToken> {
-  const { accessTokens } = authorization
+  const { accessTokens, keys } = authorization
   const known = accessTokens.get(hash)
-  if (known !== undefined && known.expires > now) return known
+  if (known !== undefined && known.expires > now && keys.find(known.kid) !== undefined) return known
   try {
     const verified = await verifySigned(authorization, token, now)
     accessTokens.set(hash, verified)
@@ -117,6 +119,7 @@ async function verifySigned(
     ...(fdxConsentId === undefined ? {} : { consentId: fdxConsentId }),
     binding: bindingOf(cnf),
     expires: exp * 1000,
+    kid: key.thumbprint,
   }
 }
 

@@ -1,10 +1,9 @@
-import type { JsonWebKey } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Broker } from '../broker/broker.ts'
 import { openReplays, type ClaimOnce } from '../storage/replays.ts'
 import type { AccessToken } from './access_token.ts'
 import type { PublicKey } from '../storage/jws.ts'
-import { openTokenKeys, type TokenKeys } from './keys.ts'
+import type { TokenKeys } from './keys.ts'
 import { openNonces, type Nonces } from './nonces.ts'
 
 /** What the authorization server needs beside the broker; made once, in main. */
@@ -24,15 +23,15 @@ export interface Authorization {
 /** Memory at the limit: about 10 MB of headers and 30 MB of tokens. */
 const limits = { proof_keys_max: 5_000, access_tokens_max: 10_000 } as const
 
-/** `signingKeys` as `openTokenKeys` takes them; `nonceKey` is 32 secret bytes that all processes share. */
+/** `nonceKey` is 32 secret bytes that all processes share. */
 export function openAuthorization(
   broker: Broker,
-  { signingKeys, nonceKey }: { signingKeys: readonly JsonWebKey[]; nonceKey: Buffer },
+  { keys, nonceKey }: { keys: TokenKeys; nonceKey: Buffer },
 ): Authorization {
   return {
     issuer: broker.issuer,
     resource: `${broker.issuer}/fdx/v6`,
-    keys: openTokenKeys(signingKeys),
+    keys,
     nonces: openNonces(nonceKey),
     claimOnce: openReplays(broker.db),
     proofKeys: new LRUCache({ max: limits.proof_keys_max }),

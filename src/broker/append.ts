@@ -327,6 +327,9 @@ function applyEffect(state: LedgerState, effect: Effect): void {
     case 'approval.save':
       state.approvals.set(effect.approval.recipient, effect.approval)
       return
+    case 'key.save':
+      state.keys[effect.of].set(effect.key, effect.use)
+      return
     case 'tally.take': {
       const tally = state.tallies.get(tallyName(effect.key))
       if (tally !== undefined) tally.pending -= effect.count

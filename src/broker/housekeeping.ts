@@ -19,7 +19,13 @@ export function startHousekeeping(
   {
     epochSeconds,
     failed,
-  }: { epochSeconds: number; failed: (duty: string, bank: string, error: unknown) => void },
+    also = {},
+  }: {
+    epochSeconds: number
+    failed: (duty: string, bank: string, error: unknown) => void
+    /** Duties of the rooms above, of no bank, each by its name. */
+    also?: Readonly<Record<string, () => Promise<void>>>
+  },
 ): () => Promise<void> {
   const stopping = new AbortController()
   const banks = [...broker.bankPort.banks.keys()]
@@ -46,6 +52,7 @@ export function startHousekeeping(
     }),
     repeat(every_ms.sweep, 'outbox', (bank) => workOutbox(broker, bank)),
     repeat(every_ms.purge, 'purge', (bank) => purgeBank(broker.db, bank)),
+    ...Object.entries(also).map(([duty, work]) => repeat(every_ms.sweep, duty, work, ['all'])),
     repeat(every_ms.purge, 'purge', () => purgeGlobal(broker.db), ['all']),
   ]
   return async () => {

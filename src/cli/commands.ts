@@ -1,3 +1,4 @@
+import { keysCommand } from './keys.ts'
 import { ledgerCommand } from './ledger.ts'
 import { migrateCommand } from './migrate.ts'
 import { clientCommand, recipientCommand } from './registry.ts'
@@ -33,6 +34,11 @@ export const commands: Readonly<Record<string, Command>> = {
     usage: 'open --bank <id> | init-mark --bank <id>',
     what: "open a bank's ledger, once; or set its mark anew after the marks were lost",
     run: ledgerCommand,
+  },
+  keys: {
+    usage: 'list | rotate [--now]',
+    what: 'the keys that sign tokens; rotate publishes the next one, and brokers that run do the rest; --now waits for nothing',
+    run: keysCommand,
   },
   recipient: {
     usage:

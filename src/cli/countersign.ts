@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { RotationUnderWay } from '../authorization/rotate_keys.ts'
 import { DirectoryInvalid } from '../banks/directory.ts'
 import { ApprovalRejected } from '../broker/approve_recipient.ts'
 import { LedgerNotOpened } from '../broker/open_ledger.ts'
@@ -16,6 +17,7 @@ const mendable = [
   LedgerNotOpened,
   ApprovalRejected,
   DirectoryInvalid,
+  RotationUnderWay,
   Refusal,
 ]
 

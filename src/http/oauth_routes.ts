@@ -3,6 +3,7 @@ import type { Answer, EndpointRequest } from '../authorization/admit.ts'
 import type { Authorization } from '../authorization/authorization.ts'
 import { parseForm } from '../authorization/form.ts'
 import { queryGrant, revokeGrant } from '../authorization/grants.ts'
+import { jwks_s_max } from '../authorization/keys.ts'
 import { metadata, paths } from '../authorization/metadata.ts'
 import { OAuthError } from '../authorization/oauth_error.ts'
 import { pushRequest } from '../authorization/par.ts'
@@ -17,7 +18,6 @@ import { exactRouter, interaction, interactionOf, notAllowed } from './resource.
 
 const form_type = 'application/x-www-form-urlencoded'
 const body_bytes_max = '64kb'
-const public_seconds = 300
 
 /** The endpoints of the authorization server that no browser visits. Their errors are OAuth's (RFC 6749 §5.2). */
 export function oauthRoutes(
@@ -27,9 +27,9 @@ export function oauthRoutes(
 ): Router {
   const router = exactRouter()
   const body = express.text({ type: form_type, limit: body_bytes_max })
-  const published = (value: object): RequestHandler => {
+  const published = (value: () => object): RequestHandler => {
     return (_req, res) => {
-      res.set('Cache-Control', `public, max-age=${public_seconds}`).json(value)
+      res.set('Cache-Control', `public, max-age=${jwks_s_max}`).json(value())
     }
   }
   const endpoint = (
@@ -56,14 +56,17 @@ export function oauthRoutes(
 
   router
     .route(paths.metadata)
-    .get(published(metadata(authorization.issuer)))
+    .get(published(() => metadata(authorization.issuer)))
     .all(notAllowed('GET, HEAD'))
   for (const resource of Object.values(resources))
     router
       .route(metadataPath(resource))
-      .get(published(resourceMetadata(authorization.issuer, resource)))
+      .get(published(() => resourceMetadata(authorization.issuer, resource)))
       .all(notAllowed('GET, HEAD'))
-  router.route(paths.jwks).get(published(authorization.keys.jwks)).all(notAllowed('GET, HEAD'))
+  router
+    .route(paths.jwks)
+    .get(published(() => authorization.keys.jwks))
+    .all(notAllowed('GET, HEAD'))
   router
     .route(paths.par)
     .all(noStore, interaction)

@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler } from 'express'
+import { TokenKeysStale } from '../authorization/keys.ts'
 import { OAuthError } from '../authorization/oauth_error.ts'
 import { resourceError } from '../authorization/resource_error.ts'
 import { pointingToMetadata } from '../authorization/resource_metadata.ts'
@@ -87,7 +88,11 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof DoorBusy) return retry(1, 'busy', 'the ledger is busy')
   if (error instanceof ReleasesStopped)
     return retry(5, 'releases_stopped', 'no data is released until the ledger is signed again')
-  if (error instanceof DoorUnavailable || databaseUnavailable(error))
+  if (
+    error instanceof DoorUnavailable ||
+    error instanceof TokenKeysStale ||
+    databaseUnavailable(error)
+  )
     return retry(5, 'unavailable', 'the ledger cannot be reached')
   if (error instanceof AnswerTooLate)
     return retry(1, 'answer_too_late', 'the answer was not ready in time and was dropped')

@@ -14,6 +14,7 @@ import type { Terms } from '../consent/terms.ts'
 import { openApproval, outOfOrder, type VerifyJws } from './approval.ts'
 import { CanonicalError } from './canonical.ts'
 import type { Bodies, Entry } from './entry.ts'
+import { isKeyName, misuse } from './key.ts'
 import type { Replay } from './replay.ts'
 import { Violation } from './violation.ts'
 
@@ -30,8 +31,7 @@ export function apply(state: Replay, entry: Entry, opening: Opening): void {
       for (const reason of entry.body.reasons) state.reasons.add(reason)
       return
     case 'key':
-      state.vkey = entry.body.vkey
-      return
+      return use(state, entry, opening)
     case 'recipient.approve':
       return approve(state, entry, opening)
     case 'recipient.suspend':
@@ -51,6 +51,15 @@ export function apply(state: Replay, entry: Entry, opening: Opening): void {
       if (entry.body.size !== entry.n)
         throw new Violation(entry.n, 'epoch', 'it covers another size than its own index')
   }
+}
+
+function use(state: Replay, { n, body }: Of<'key'>, { genesis }: Opening): void {
+  if (!isKeyName(body.of, body.key, genesis.origin))
+    throw new Violation(n, 'key', `it names no key of ${body.of}`)
+  const keys = state.keys[body.of]
+  const refused = misuse(keys, body)
+  if (refused !== undefined) throw new Violation(n, 'key', refused)
+  keys.set(structuredClone(body.key), body.use)
 }
 
 function approve(state: Replay, { n, at, body }: Of<'recipient.approve'>, opening: Opening): void {

@@ -3,6 +3,7 @@ import { clusterNames, type Cluster } from '../consent/cluster.ts'
 import { actors, type Actor, type ExpiryCause } from '../consent/consent.ts'
 import { deliveries, limits, type Disclosure, type Terms } from '../consent/terms.ts'
 import { canonical, CanonicalError, type Json } from './canonical.ts'
+import { keyOwners, keyUses, type KeyOwner, type KeyUse } from './key.ts'
 import {
   boolean,
   integer,
@@ -44,7 +45,8 @@ export interface Bodies {
     vkey: string
   }
   policy: { kinds: readonly string[]; reasons: readonly string[]; totals: readonly string[] }
-  key: { vkey: string }
+  /** What a key of the ledger, by its vkey, or of tokens, by its thumbprint, is for from now on. */
+  key: { key: string; of: KeyOwner; use: KeyUse }
   'recipient.approve': {
     class: Class
     clusters: readonly Cluster[]
@@ -169,7 +171,11 @@ const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
     vkey: string(400),
   }),
   policy: object<Bodies['policy']>({ kinds: moreWords, reasons: moreWords, totals: moreWords }),
-  key: object<Bodies['key']>({ vkey: string(400) }),
+  key: object<Bodies['key']>({
+    key: string(400),
+    of: oneOf(...keyOwners),
+    use: oneOf(...keyUses),
+  }),
   'recipient.approve': object<Bodies['recipient.approve']>({
     class: someClass,
     clusters: someClusters,

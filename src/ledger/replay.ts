@@ -4,6 +4,7 @@ import { apply } from './apply.ts'
 import type { VerifyJws } from './approval.ts'
 import { CanonicalError } from './canonical.ts'
 import { consentOf, readEntry, type Bodies, type Entry } from './entry.ts'
+import type { KeyOwner, KeyUse } from './key.ts'
 import { delta, totalNames, type Totals } from './totals.ts'
 import { Violation } from './violation.ts'
 
@@ -18,8 +19,8 @@ export interface Replay {
   at: string
   totals: Record<string, number>
   genesis: Bodies['genesis'] | undefined
-  /** The key that signs the ledger's checkpoints. */
-  vkey: string
+  /** The keys of the ledger and of tokens. */
+  keys: Readonly<Record<KeyOwner, Map<string, KeyUse>>>
   kinds: Set<string>
   reasons: Set<string>
   purposes: Set<string>
@@ -46,7 +47,7 @@ export function startReplay(): Replay {
     at: '',
     totals: {},
     genesis: undefined,
-    vkey: '',
+    keys: { ledger: new Map(), tokens: new Map() },
     kinds: new Set(),
     reasons: new Set(),
     purposes: new Set(),
@@ -98,7 +99,7 @@ function opening(state: Replay, entry: Entry): Bodies['genesis'] {
   const missing = totalNames.find((name) => !body.totals.includes(name))
   if (missing !== undefined) throw new Violation(entry.n, 'genesis', `total ${missing} is missing`)
   state.genesis = body
-  state.vkey = body.vkey
+  state.keys.ledger.set(body.vkey, 'active')
   state.kinds = new Set(body.kinds)
   state.reasons = new Set(body.reasons)
   state.purposes = new Set(body.purposes)

@@ -7,6 +7,7 @@ export const rules = {
   vocabulary: 'The kind of an entry was declared by genesis or by a policy entry before it.',
   totals: 'The totals are those of the entry before, raised by what this entry counts.',
   chain: 'prev is the index of the last entry before that names the same consent.',
+  key: 'A key is published as next before it is active, and retired while another of its owner is active.',
   approval:
     'An approval says what the bank signed for this ledger, of a class that may receive, later than the approval and the suspension before it; only a standing one is suspended.',
   consent:

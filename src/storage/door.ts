@@ -5,6 +5,7 @@ import { edgeFromBytes, edgeToBytes, type RightEdge, type Subtree } from '../mer
 import { approvalColumns, approvalOf, type ApprovalRow } from './approval_row.ts'
 import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
 import { effectQuery } from './effects.ts'
+import { keysOf, ledgerKeysSql, type LedgerKeyRow } from './ledger_keys.ts'
 import { tallyName, type Effect, type LedgerState, type Names } from './ledger_state.ts'
 
 /** No ledger has been opened for this bank. */
@@ -52,6 +53,7 @@ export async function lockAndLoad(
       'twins',
       ...columns(twins, ['linkId', 'recipient', 'purpose', 'delivery']),
     ),
+    keys: names.some((one) => one.keys) ? read<LedgerKeyRow>('keys') : [],
     epochs: names.some((one) => one.epoch) ? read<EpochRow>('epoch') : [],
   })
   const head = loaded.head[0]
@@ -73,6 +75,7 @@ export async function lockAndLoad(
     approvals: new Map(loaded.recipients.map((one) => [one.recipient, approvalOf(one)])),
     revokedTokens: new Set(loaded.tokens.map((one) => one.jti)),
     tallies: new Map(loaded.tallies.map(tallyOf)),
+    keys: keysOf(loaded.keys),
     newestEpoch: loaded.epochs.map((one) => ({ n: Number(one.n), at: one.at.toISOString() }))[0],
     tails: new Map(tails),
   }
@@ -225,6 +228,7 @@ const reads = {
     join consents c on c.bank_id = $1 and c.state = 'active' and c.link_id = w.link_id and c.recipient = w.recipient
       and c.terms ->> 'purpose' = w.purpose and c.terms ->> 'delivery' = w.delivery
     left join consent_tails t on t.bank_id = c.bank_id and t.consent_id = c.id`,
+  keys: ledgerKeysSql,
   epoch: `select n, at from entries where bank_id = $1 and kind = 'epoch' order by n desc limit 1`,
 } as const
 

@@ -43,6 +43,12 @@ export function effectQuery(client: Client, bank: string, effect: Effect): Promi
         [bank, recipient, named, purposes, clusters, keys, iat, suspendedAt ?? null],
       )
     }
+    case 'key.save':
+      return client.query(
+        `insert into ledger_keys (bank_id, owner, key, use) values ($1, $2, $3, $4)
+         on conflict (bank_id, owner, key) do update set use = excluded.use`,
+        [bank, effect.of, effect.key, effect.use],
+      )
     case 'tally.take': {
       const { client: caller, consent, reason, minute } = effect.key
       return client.query(

@@ -2,6 +2,7 @@ import {
   constants,
   createPrivateKey,
   createPublicKey,
+  generateKeyPairSync,
   sign,
   verify,
   type KeyObject,
@@ -110,6 +111,11 @@ export function importPublicKey(jwk: Jwk, algorithm: Algorithm): PublicKey {
     throw new JwsError(`an RSA key has ${rsa_bits.min} to ${rsa_bits.max} bits`)
   return { algorithm, key, thumbprint: sha256Text(JSON.stringify(taken)) }
 }
+
+/** A new private key for ES256. */
+export const newSigningJwk = (): Jwk => ({
+  ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
+})
 
 /** A private key, with its algorithm and its public half. */
 export interface PrivateKey {

@@ -4,6 +4,7 @@ import type { RefusalReason } from '../consent/refusal.ts'
 import type { Class } from '../consent/class.ts'
 import type { Dated } from '../ledger/approval.ts'
 import type { RevocationReason } from '../ledger/entry.ts'
+import type { KeyOwner, KeyUse } from '../ledger/key.ts'
 import type { Totals } from '../ledger/totals.ts'
 import type { RightEdge } from '../merkle/tree.ts'
 import type { NewEvent } from './authorization_events.ts'
@@ -46,6 +47,8 @@ export interface Names {
   readonly tally?: TallyKey
   /** The newest epoch entry. */
   readonly epoch?: true
+  /** The keys that were entered. */
+  readonly keys?: true
   /** The active consent, if any, of this link, recipient, purpose and delivery. */
   readonly identical?: { linkId: string; recipient: string; purpose: string; delivery: string }
 }
@@ -66,6 +69,8 @@ export interface LedgerState {
   readonly revokedTokens: ReadonlySet<string>
   readonly tallies: Map<string, { class: Class; pending: number }>
   readonly tails: Map<string, number>
+  /** The keys that were entered, of both owners, when a draft names them. */
+  readonly keys: Readonly<Record<KeyOwner, Map<string, KeyUse>>>
   /** The newest epoch entry's index and time, when a draft names it. */
   newestEpoch: { readonly n: number; readonly at: string } | undefined
 }
@@ -82,6 +87,7 @@ export type Effect =
       readonly sealed?: SealedParts
     }
   | { readonly kind: 'approval.save'; readonly approval: ApprovalRecord }
+  | { readonly kind: 'key.save'; readonly of: KeyOwner; readonly key: string; readonly use: KeyUse }
   /** The consent gives way to another, which takes over the steps that led to it. */
   | { readonly kind: 'consent.remove'; readonly id: string; readonly into: string }
   | { readonly kind: 'authorization_event.add'; readonly event: NewEvent }

@@ -33,6 +33,10 @@ export async function insertLedger(
     ],
   )
   if (head.rowCount === 0) return false
+  await tx.raw(
+    `insert into ledger_keys (bank_id, owner, key, use) values (?, 'ledger', ?, 'active')`,
+    [bank, first.vkey],
+  )
   await tx.raw(`insert into entries (bank_id, n, kind, at, leaf) values (?, 0, 'genesis', ?, ?)`, [
     bank,
     first.at,

@@ -1,5 +1,6 @@
 import type { Class } from '../consent/class.ts'
 import type { Bodies, PublicJwk } from '../ledger/entry.ts'
+import { activeKeys } from '../ledger/key.ts'
 import type { Rule } from '../ledger/replay.ts'
 import type { Totals } from '../ledger/totals.ts'
 import type { Checkpoint } from '../merkle/checkpoint.ts'
@@ -17,7 +18,7 @@ export const checks = {
   rules:
     'Every entry keeps every rule: each release was covered, where it stands, by an active consent and a standing approval.',
   identity:
-    'The first entry opens this ledger, and the entries name the key that signed the checkpoint.',
+    'The first entry opens this ledger, and the entries name a key that signed the checkpoint.',
   history: 'The ledger has only been appended to since the earlier checkpoint.',
 } as const
 
@@ -73,7 +74,8 @@ export interface Counts {
   readonly bank_key: PublicJwk
   readonly first: string
   readonly last: string
-  readonly vkey: string
+  /** The keys that sign the ledger after its last entry. */
+  readonly vkeys: readonly string[]
   readonly releases: Readonly<Record<Class, number>>
   readonly refusals: Readonly<Record<Class, number>>
   readonly refusals_by_reason: Readonly<Record<string, number>>
@@ -154,7 +156,7 @@ function countsOf({ state, refusals }: Walk, genesis: Bodies['genesis'], first: 
     bank_key: genesis.bank_key,
     first,
     last: state.at,
-    vkey: state.vkey,
+    vkeys: activeKeys(state.keys.ledger),
     releases: perClass(totals, 'releases'),
     refusals: perClass(totals, 'refusals'),
     refusals_by_reason: Object.fromEntries(refusals),

@@ -28,7 +28,7 @@ export function reportText(report: Report): string {
         : [
             row('Bank', `${counts.bank}, LEI ${counts.lei}`),
             row('Bank key', JSON.stringify(counts.bank_key)),
-            row('Signed by', counts.vkey),
+            ...counts.vkeys.map((vkey) => row('Signed by', vkey)),
             row('Entries from', `${counts.first} to ${counts.last}`),
           ]),
       ...(earlier === undefined

@@ -1,5 +1,6 @@
 import type { VerifyJws } from '../ledger/approval.ts'
 import type { PublicJwk } from '../ledger/entry.ts'
+import { activeKeys } from '../ledger/key.ts'
 import { openCheckpoint, type Checkpoint } from '../merkle/checkpoint.ts'
 import { readText, type Text } from '../merkle/encoding.ts'
 import { MerkleError } from '../merkle/errors.ts'
@@ -117,10 +118,15 @@ function compare(newest: Newest, walk: Walk, trusted: Trusted): Finding[] {
       check: 'identity',
       detail: `the first entry opens ${origin ?? 'no ledger'}, not ${checkpoint.origin}`,
     })
-  else if (violation === undefined && !isSignedBy(state.vkey, newest, trusted))
+  const keys = activeKeys(state.keys.ledger)
+  if (
+    origin === checkpoint.origin &&
+    violation === undefined &&
+    !keys.some((key) => isSignedBy(key, newest, trusted))
+  )
     findings.push({
       check: 'identity',
-      detail: `the checkpoint is not signed by ${state.vkey}, which the entries name`,
+      detail: `the checkpoint is not signed by ${keys.join(' or ')}, which the entries name`,
     })
   return findings
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { authorizationResponse } from '../../src/authorization/authorization_response.ts'
-import { openTokenKeys } from '../../src/authorization/keys.ts'
+import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { newSigner } from '../support/jwt.ts'
 
 const issuer = 'https://broker.example'
-const keys = openTokenKeys([newSigner('ES256').privateJwk])
+const keys = tokenKeysOf([newSigner('ES256').privateJwk])
 const now = Date.now()
 const request = {
   clientId: 'messenger',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { checkTimes, parseJwt } from '../../src/authorization/jwt.ts'
-import { openTokenKeys } from '../../src/authorization/keys.ts'
+import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { importPublicKey, isSignedBy, JwsError } from '../../src/storage/jws.ts'
 import { newSigner } from '../support/jwt.ts'
 
@@ -71,7 +71,7 @@ describe('token keys', () => {
   const [one, two] = [newSigner('ES256'), newSigner('ES256')]
 
   it('sign with the first and verify with all, which are published without private parts', () => {
-    const keys = openTokenKeys([one.privateJwk, two.publicJwk])
+    const keys = tokenKeysOf([one.privateJwk, two.publicJwk])
     const { kid } = parseJwt(keys.sign('at+jwt', {})).header()
     expect(kid).toBe(importPublicKey(one.publicJwk, 'ES256').thumbprint)
     expect(keys.find(kid)).toBeDefined()
@@ -82,9 +82,9 @@ describe('token keys', () => {
   })
 
   it('that cannot sign, are not P-256, or are named twice are refused at start', () => {
-    expect(() => openTokenKeys([])).toThrow()
-    expect(() => openTokenKeys([one.publicJwk])).toThrow()
-    expect(() => openTokenKeys([newSigner('PS256').privateJwk])).toThrow()
-    expect(() => openTokenKeys([one.privateJwk, one.publicJwk])).toThrow()
+    expect(() => tokenKeysOf([])).toThrow()
+    expect(() => tokenKeysOf([one.publicJwk])).toThrow()
+    expect(() => tokenKeysOf([newSigner('PS256').privateJwk])).toThrow()
+    expect(() => tokenKeysOf([one.privateJwk, one.publicJwk])).toThrow()
   })
 })

@@ -166,7 +166,9 @@ describe('the one door', () => {
     })
     const tooLong = broker.door.append('citi', {
       names: {},
-      decide: () => ({ entry: { kind: 'key', body: { vkey: 'k'.repeat(5_000) } } }),
+      decide: () => ({
+        entry: { kind: 'key', body: { key: 'k'.repeat(5_000), of: 'tokens', use: 'next' } },
+      }),
     })
     const good = releaseOf(broker, 'citi', consent)
     await expect(poison).rejects.toThrow('poison')

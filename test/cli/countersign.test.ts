@@ -34,7 +34,6 @@ it('names every setting that is missing, at once', async () => {
     '- BANKS_FILE is not set',
     '- MASTER_KEY_FILE is not set',
     '- LEDGER_KEY_FILE is not set',
-    '- TOKEN_KEYS_FILE is not set',
     '- CLIENT_KEY_FILE is not set',
     '- MARKS is not set',
   ])

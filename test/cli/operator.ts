@@ -13,7 +13,8 @@ import { compose } from '../../src/main.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { testBank, type TestBank } from '../support/test_broker.ts'
 
-const program = join(import.meta.dirname, '../../dist/src/cli/countersign.js')
+/** The built command line. */
+export const program = join(import.meta.dirname, '../../dist/src/cli/countersign.js')
 
 /** What a command answered. */
 export interface Answer {
@@ -68,7 +69,6 @@ export async function operator(options: { migrated?: boolean } = {}): Promise<Op
     banksFile: await file('banks.json', directoryOf(banks)),
     masterKey: randomBytes(32),
     ledgerSeed: randomBytes(32),
-    tokenKeys: [{ ...(await generateKey()) }],
     clientKey: { ...(await generateKey()) },
     marks: join(folder, 'marks'),
     epochSeconds: 3_600,

@@ -4,6 +4,7 @@ import { request as requestHttp, type IncomingMessage, type Server } from 'node:
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { openAuthorization } from '../../src/authorization/authorization.ts'
+import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
 import { createServer } from '../../src/http/server.ts'
 import { createApp } from '../../src/http/app.ts'
@@ -61,7 +62,7 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
     now: () => Date.now() + ahead_ms,
   }
   const authorization = openAuthorization(broker, {
-    signingKeys: [newSigner('ES256').privateJwk],
+    keys: tokenKeysOf([newSigner('ES256').privateJwk]),
     nonceKey: randomBytes(32),
   })
   const log: string[] = []

@@ -4,6 +4,7 @@ import { describe, expect, it } from '@jest/globals'
 import express, { type Express } from 'express'
 import supertest from 'supertest'
 import { openAuthorization } from '../../src/authorization/authorization.ts'
+import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { pointer_hours } from '../../src/broker/deliver.ts'
 import { page_transactions } from '../../src/broker/read_accounts.ts'
 import { clusterNames } from '../../src/consent/cluster.ts'
@@ -86,7 +87,7 @@ describe('openapi.yaml says what the code keeps to', () => {
 async function routesOf(): Promise<string[]> {
   const broker = await testBroker('postgres://nobody@127.0.0.1:1/none', { banks: [] })
   const authorization = openAuthorization(broker, {
-    signingKeys: [newSigner('ES256').privateJwk],
+    keys: tokenKeysOf([newSigner('ES256').privateJwk]),
     nonceKey: randomBytes(32),
   })
   const app = createApp(broker, authorization, openLog('silent'))

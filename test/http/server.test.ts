@@ -4,6 +4,7 @@ import type { Server } from 'node:http'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import supertest from 'supertest'
 import { openAuthorization } from '../../src/authorization/authorization.ts'
+import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { createServer } from '../../src/http/server.ts'
 import { openLog, type RequestEvent } from '../../src/observe/log.ts'
 import { newSigner } from '../support/jwt.ts'
@@ -16,7 +17,7 @@ beforeAll(async () => {
   const broker = await testBroker('postgres://nobody@127.0.0.1:1/none', { banks: [] })
   await broker.close() // what is asked here needs no database
   const authorization = openAuthorization(broker, {
-    signingKeys: [newSigner('ES256').privateJwk],
+    keys: tokenKeysOf([newSigner('ES256').privateJwk]),
     nonceKey: randomBytes(32),
   })
   const log = { ...openLog('silent'), request: (event: RequestEvent) => void events.push(event) }

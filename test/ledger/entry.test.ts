@@ -21,7 +21,7 @@ const examples = new Map<string, Uint8Array>(
 function everyKind(): Uint8Array[] {
   const ledger = openLedger()
   ledger.append('policy', { kinds: ['outcome'], reasons: ['weather'], totals: ['outcomes'] })
-  ledger.append('key', { vkey: 'broker.example/ledger/us-bank+00000000+AQ==' })
+  ledger.key()
   ledger.approve()
   const consent = `us-bank.${random128()}`
   ledger.refuse({ consent, reason: 'consent_unknown' })
@@ -161,7 +161,9 @@ describe('the members of a body', () => {
     ['genesis', 'totals', ['t'], ['__proto__']],
     ['genesis', 'reasons', words(64), words(65)],
     ['policy', 'kinds', [], words(65)],
-    ['key', 'vkey', 'v'.repeat(400), 'v'.repeat(401)],
+    ['key', 'key', 'v'.repeat(400), 'v'.repeat(401)],
+    ['key', 'of', 'ledger', 'bank'],
+    ['key', 'use', 'retired', 'lost'],
     ['recipient.approve', 'class', 'third_party', 'Third_party'],
     ['recipient.approve', 'clusters', clusterNames, ['BALANCES', 'PAYMENTS']],
     ['recipient.approve', 'jws', 'j'.repeat(3000), 'j'.repeat(3001)],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { messenger, random128 } from '../support/ledger_builder.ts'
+import { activeKeys } from '../../src/ledger/key.ts'
+import { messenger, random128, random256 } from '../support/ledger_builder.ts'
 import { replayAll, started, tamper, violationOf } from './replaying.ts'
 
 const day = 86_400_000
@@ -25,7 +26,12 @@ describe('a ledger of every kind of entry', () => {
     ledger.suspend()
     ledger.append('policy', { kinds: ['outcome'], reasons: ['weather'], totals: ['outcomes'] })
     ledger.refuse({ reason: 'weather' })
-    ledger.append('key', { vkey: 'another key' })
+    const [nextKey, token] = [`${ledger.origin}+00000001+AQ==`, random256()]
+    for (const use of ['next', 'active'] as const) {
+      ledger.key({ of: 'ledger', key: nextKey, use })
+      ledger.key({ of: 'tokens', key: token, use })
+    }
+    ledger.key({ of: 'ledger', key: `${ledger.origin}+00000000+AQ==`, use: 'retired' })
     ledger.epoch()
 
     const state = replayAll(ledger.entries)
@@ -45,7 +51,8 @@ describe('a ledger of every kind of entry', () => {
       replaces: 1,
       revocations: 1,
     })
-    expect(state.vkey).toBe('another key')
+    expect(activeKeys(state.keys.ledger)).toEqual([nextKey])
+    expect(activeKeys(state.keys.tokens)).toEqual([token])
     expect(state.genesis?.origin).toBe(ledger.origin)
     expect(state.approvals.get(messenger)?.suspended).toBe(true)
     expect([...state.consents.values()].map((one) => one.state)).toEqual([

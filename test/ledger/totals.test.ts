@@ -7,7 +7,7 @@ import { openLedger } from '../support/ledger_builder.ts'
 function entriesOfAHistory() {
   const ledger = openLedger()
   ledger.append('policy', { kinds: [], reasons: [], totals: [] })
-  ledger.append('key', { vkey: 'key' })
+  ledger.key()
   ledger.approve()
   const consent = ledger.grant()
   ledger.replace(consent)

@@ -9,6 +9,7 @@ import {
   openLedger,
   purpose,
   random128,
+  random256,
   type LedgerBuilder,
 } from '../support/ledger_builder.ts'
 import { started, tamper, violationOf } from './replaying.ts'
@@ -16,6 +17,14 @@ import { started, tamper, violationOf } from './replaying.ts'
 const day = 86_400_000
 
 type Broken = (ledger: LedgerBuilder, consent: string) => unknown
+
+/** A new key of tokens, published and then active. */
+function rotated(ledger: LedgerBuilder): string {
+  const key = random256()
+  ledger.key({ key })
+  ledger.key({ key, use: 'active' })
+  return key
+}
 
 /** Ways to break each rule: the last entry does, after a beginning that keeps all of them. */
 const broken: { readonly [R in Rule]: Readonly<Record<string, Broken>> } = {
@@ -98,6 +107,40 @@ const broken: { readonly [R in Rule]: Readonly<Record<string, Broken>> } = {
     },
     'a link where nothing came before': (ledger) => ledger.grant({ prev: 2 }),
     'a link without a consent': (ledger) => ledger.refuse({ prev: 2 }),
+  },
+  key: {
+    'an active key of tokens that was never published': (ledger) => ledger.key({ use: 'active' }),
+    'an active key of the ledger that was never published': (ledger) =>
+      ledger.key({ of: 'ledger', key: `${ledger.origin}+00000001+AQ==`, use: 'active' }),
+    'a key that is published twice': (ledger) => {
+      const key = random256()
+      ledger.key({ key })
+      ledger.key({ key })
+    },
+    'a key that is active twice': (ledger) => {
+      const key = rotated(ledger)
+      ledger.key({ key, use: 'active' })
+    },
+    'a key that comes back': (ledger) => {
+      const [key] = [rotated(ledger), rotated(ledger)]
+      ledger.key({ key, use: 'retired' })
+      ledger.key({ key })
+    },
+    'a key that is retired before it was active': (ledger) => {
+      const key = random256()
+      rotated(ledger)
+      ledger.key({ key })
+      ledger.key({ key, use: 'retired' })
+    },
+    'the last key of tokens retired': (ledger) =>
+      ledger.key({ key: rotated(ledger), use: 'retired' }),
+    'the last key of the ledger retired': (ledger) => {
+      rotated(ledger) // a key of tokens stands in for none of the ledger's
+      ledger.key({ of: 'ledger', key: `${ledger.origin}+00000000+AQ==`, use: 'retired' })
+    },
+    'a key of tokens that is no thumbprint': (ledger) => ledger.key({ key: 'key' }),
+    'a key of another ledger': (ledger) =>
+      ledger.key({ of: 'ledger', key: 'broker.example/ledger/citi+00000001+AQ==' }),
   },
   approval: {
     'a signature by another key': (ledger) => ledger.approve({}, { key: newBankKey() }),

@@ -3,6 +3,7 @@ import type { Express } from 'express'
 import supertest from 'supertest'
 import { mintAccessToken } from '../../src/authorization/access_token.ts'
 import { openAuthorization, type Authorization } from '../../src/authorization/authorization.ts'
+import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import { grantConsent } from '../../src/broker/grant_consent.ts'
@@ -79,7 +80,7 @@ export async function apiApp(serviceUrl: string): Promise<ApiApp> {
       }),
     })
   const authorization = openAuthorization(broker, {
-    signingKeys: [newSigner('ES256').privateJwk],
+    keys: tokenKeysOf([newSigner('ES256').privateJwk]),
     nonceKey: randomBytes(32),
   })
   const events: RequestEvent[] = []

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import express, { type Express } from 'express'
 import supertest from 'supertest'
 import { openAuthorization, type Authorization } from '../../src/authorization/authorization.ts'
+import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { issueCode } from '../../src/authorization/code.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
 import type { Broker } from '../../src/broker/broker.ts'
@@ -99,7 +100,7 @@ export async function authorizationApp({
     now: () => Date.now() + ahead_ms,
   }
   const authorization = openAuthorization(broker, {
-    signingKeys: [newSigner('ES256').privateJwk],
+    keys: tokenKeysOf([newSigner('ES256').privateJwk]),
     nonceKey: randomBytes(32),
   })
   const app = express()

@@ -48,6 +48,8 @@ export interface LedgerBuilder {
   /** The time of the next entry. */
   time(): string
   append(kind: string, body: Readonly<Record<string, unknown>>, envelope?: Envelope): number
+  /** A key of tokens that is published next, unless the test says otherwise. */
+  key(body?: Partial<Bodies['key']>): number
   approve(approval?: Partial<Approval & { iat: number }>, signing?: Partial<Signing>): number
   suspend(recipient?: string): number
   /** Grants a consent and returns its id. */
@@ -153,6 +155,7 @@ export function openLedger({
     wait: (ms) => void (now += ms),
     time,
     append,
+    key: (body) => append('key', { key: random256(), of: 'tokens', use: 'next', ...body }),
     approve(approval, signing) {
       // Later than any before it, and than a suspension in the same second.
       signedAt = Math.max(signedAt, Math.floor(now / 1000)) + 1

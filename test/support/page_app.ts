@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import express, { type Express } from 'express'
 import { openAuthorization, type Authorization } from '../../src/authorization/authorization.ts'
+import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import type { RequestedTerms } from '../../src/consent/terms.ts'
@@ -90,7 +91,7 @@ export async function pageApp({
     }),
   })
   const authorization = openAuthorization(broker, {
-    signingKeys: [newSigner('ES256').privateJwk],
+    keys: tokenKeysOf([newSigner('ES256').privateJwk]),
     nonceKey: randomBytes(32),
   })
   const app = express().use(pageRoutes(broker, authorization))

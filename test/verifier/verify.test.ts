@@ -28,7 +28,7 @@ describe('a sound ledger', () => {
       counts: {
         first: '2026-01-01T00:00:00.000Z',
         last: '2026-01-01T00:05:00.000Z',
-        vkey: formatVkey(key.vkey),
+        vkeys: [formatVkey(key.vkey)],
         releases: { data_subject: 0, messaging_platform: 149, advertising: 0, third_party: 0 },
         refusals: { data_subject: 0, messaging_platform: 0, advertising: 148, third_party: 0 },
         refusals_by_reason: { class_denied: 148 },
@@ -96,11 +96,25 @@ describe('a checkpoint of another key', () => {
 
   it('is found where a key entry gave the ledger a new key, and the old one signed', async () => {
     const { ledger } = started()
-    ledger.append('key', { vkey: formatVkey(thief.vkey) })
+    const [old, next] = [formatVkey(key.vkey), formatVkey(thief.vkey)]
+    ledger.key({ of: 'ledger', key: next })
+    ledger.key({ of: 'ledger', key: next, use: 'active' })
+    ledger.key({ of: 'ledger', key: old, use: 'retired' })
     const policy = `log ${formatVkey(key.vkey)}\n${policyOf(thief)}`
     expect(await stage.foundIn(ledger.entries, { policy })).toMatchObject([{ check: 'identity' }])
     await writeLedgerFolder(stage.folder, ledger.entries, thief)
     expect((await stage.verify({ policy })).findings).toEqual([])
+  })
+
+  it('is not found while both keys are active, whichever of them is trusted', async () => {
+    const { ledger } = started()
+    for (const use of ['next', 'active'] as const)
+      ledger.key({ of: 'ledger', key: formatVkey(thief.vkey), use })
+    expect(await stage.foundIn(ledger.entries)).toEqual([])
+    await writeLedgerFolder(stage.folder, ledger.entries, thief)
+    const report = await stage.verify({ policy: policyOf(thief) })
+    expect(report.findings).toEqual([])
+    expect(report.counts?.vkeys).toEqual([formatVkey(key.vkey), formatVkey(thief.vkey)])
   })
 
   it("is found where the entries name another bank's key than the bank gave", async () => {
