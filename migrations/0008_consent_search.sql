@@ -4,7 +4,7 @@
 create table authorization_events (
   bank_id text not null,
   consent_id text not null,
-  at timestamptz not null default clock_timestamp(),
+  at timestamptz not null default now(),
   event text not null check (event in (
     'requested', 'arrived', 'bank_login_begun', 'bank_login_returned', 'bank_login_failed', 'accounts_picked',
     'approved', 'declined', 'cancelled', 'refused', 'withdrawn', 'code_redeemed'

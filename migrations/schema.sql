@@ -56,7 +56,7 @@ grant delete, insert, select, update on authorization_codes to countersign_servi
 create table authorization_events (
   bank_id text not null,
   consent_id text not null,
-  at timestamp with time zone default clock_timestamp() not null,
+  at timestamp with time zone default now() not null,
   event text not null,
   interaction_id uuid,
   by text,

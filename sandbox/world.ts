@@ -239,6 +239,9 @@ function bankClient(
     bank,
     lei: leiOf(bank),
     redirectUris: [],
-    scopes: kind === 'bank' ? ['consents:revoke', 'ledger:read'] : ['ledger:read'],
+    scopes:
+      kind === 'bank'
+        ? ['consents:read', 'consents:revoke', 'ledger:read']
+        : ['audit:read', 'ledger:read'],
   }
 }

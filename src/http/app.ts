@@ -6,6 +6,7 @@ import type { Log } from '../observe/log.ts'
 import { memoryCounter } from '../storage/rate_counters.ts'
 import type { Caller } from './authenticate.ts'
 import { consentRoutes } from './consent_routes.ts'
+import { consentSearchRoutes } from './consent_search_routes.ts'
 import { openContract } from './contract.ts'
 import { deliveriesRoutes } from './deliveries_routes.ts'
 import { fdxRoutes } from './fdx_routes.ts'
@@ -37,6 +38,7 @@ export function createApp(
   app.use(fdxRoutes(api)) // /fdx/v6/accounts …: data, for recipients
   app.use(deliveriesRoutes(api)) // /deliveries: pointers, for recipients
   app.use(consentRoutes(api)) // /fdx/v6/consents/…: for recipients and banks
+  app.use(consentSearchRoutes(api)) // /consents, …/timeline: for a bank's support staff and its auditors
   app.use(oauthRoutes(broker, authorization, limits)) // /oauth/{jwks,par,token,grants}, /.well-known/…: for clients
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
   app.use(healthRoutes(broker, log.metrics)) // /health, /metrics: for operators

@@ -4,12 +4,17 @@ import { revokeConsent } from '../broker/revoke_consent.ts'
 import type { Actor } from '../consent/consent.ts'
 import { Refusal } from '../consent/refusal.ts'
 import type { RevocationReason } from '../ledger/entry.ts'
-import { findClient } from '../storage/clients.ts'
-import { findConsent } from '../storage/consents.ts'
+import { findShown } from '../storage/consent_search.ts'
 import { bankIdOf } from '../storage/ids.ts'
 import type { Caller } from './authenticate.ts'
 import { jsonBody } from './contract.ts'
-import { consentGrant, revocationsOf, type GrantedRecord, type PartyType } from './fdx_consent.ts'
+import {
+  consentGrant,
+  isGranted,
+  revocationsOf,
+  type GrantedConsent,
+  type PartyType,
+} from './fdx_consent.ts'
 import { RequestError } from './problem.ts'
 import {
   callerOf,
@@ -29,8 +34,11 @@ interface Revocation {
   readonly initiator: PartyType
 }
 
-/** The scope of a bank's client; a token that has it is bound to its bank. */
-const bank_scope = 'consents:revoke'
+/** What looking at a consent and ending it need, of a bank's client and of a recipient. */
+const scopes = {
+  look: { bank: 'consents:read', recipient: 'grant_management_query' },
+  end: { bank: 'consents:revoke', recipient: 'grant_management_revoke' },
+} as const
 
 /**
  * FDX consents, for the recipient that holds one and for the bank that it is at. One of another recipient or bank is as unknown
@@ -49,10 +57,10 @@ export function consentRoutes(api: Api): Router {
     .get(async (req, res) => {
       const caller = await callerOf(api, req)
       const found = await findOwn(api, caller, shown(req).path.consentId)
-      const client = await findClient(broker.db, found.consent.recipient)
       const bank = broker.bankPort.banks.get(found.requested.bank)
       const at = new Date(broker.now()).toISOString()
-      res.set('Cache-Control', 'no-store').json(consentGrant(found, { client, bank, at }))
+      const url = `${broker.issuer}/fdx/v6/consents/${found.consent.id}`
+      res.set('Cache-Control', 'no-store').json(consentGrant(found, { bank, at, url }))
     })
     .all(notAllowed('GET, HEAD'))
 
@@ -65,6 +73,7 @@ export function consentRoutes(api: Api): Router {
     })
     .put(jsonBody, async (req, res) => {
       const caller = await callerOf(api, req)
+      requireTo('end', caller)
       const { path, body } = ended(req)
       const { at, now } = await revokeConsent(broker, {
         bank: bankFor(api, caller, path.consentId),
@@ -80,45 +89,44 @@ export function consentRoutes(api: Api): Router {
   return router
 }
 
-/** The scope that this caller would need: banks and their auditors have tokens bound to the bank, and to no consent. */
-const scopeFor = ({ bank, consentId }: Caller, ofRecipient: string) =>
-  bank !== undefined && consentId === undefined ? bank_scope : ofRecipient
+/** Banks and their auditors have tokens bound to the bank, and to no consent. */
+const isOfBank = ({ bank, consentId }: Caller) => bank !== undefined && consentId === undefined
 
-const isBank = ({ scopes }: Caller) => scopes.includes(bank_scope)
+/** Throws `OAuthError`. */
+const requireTo = (act: keyof typeof scopes, caller: Caller) =>
+  requireScope(caller, scopes[act][isOfBank(caller) ? 'bank' : 'recipient'])
 
 /** The bank of a consent that this caller may name. Throws `Refusal`. */
 function bankFor({ broker }: Api, caller: Caller, consentId: string): string {
   const bank = bankIdOf(consentId)
   if (bank === undefined || !broker.bankPort.banks.has(bank)) throw new Refusal('consent_unknown')
-  if (isBank(caller) && caller.bank !== bank) throw new Refusal('consent_unknown')
+  if (isOfBank(caller) && caller.bank !== bank) throw new Refusal('consent_unknown')
   return bank
 }
 
 /**
- * A granted consent of this caller: a bank's by its scope, a recipient's by the scope to query or by the consent's own token.
- * Throws `OAuthError`, or `Refusal('consent_unknown')`.
+ * A granted consent of this caller: a bank's or a recipient's by the scope to look at it, a recipient's by the consent's own
+ * token too. Throws `OAuthError`, or `Refusal('consent_unknown')`.
  */
-async function findOwn(api: Api, caller: Caller, consentId: string): Promise<GrantedRecord> {
-  if (!isBank(caller) && caller.consentId !== consentId)
-    requireScope(caller, scopeFor(caller, 'grant_management_query'))
+async function findOwn(api: Api, caller: Caller, consentId: string): Promise<GrantedConsent> {
+  if (caller.consentId !== consentId) requireTo('look', caller)
   await refuseRevoked(api, caller)
-  const found = await findConsent(api.broker.db, bankFor(api, caller, consentId), consentId)
-  if (found === undefined || !('terms' in found.consent)) throw new Refusal('consent_unknown')
-  const { consent } = found
-  if (!isBank(caller) && consent.recipient !== caller.clientId) throw new Refusal('consent_unknown')
-  return { ...found, consent }
+  const found = await findShown(api.broker.db, bankFor(api, caller, consentId), consentId)
+  if (found === undefined || !isGranted(found)) throw new Refusal('consent_unknown')
+  if (!isOfBank(caller) && found.consent.recipient !== caller.clientId)
+    throw new Refusal('consent_unknown')
+  return found
 }
 
 /**
  * Who is recorded as having ended a consent: the caller, whatever it says of the initiator, but for a customer's own wish at the
- * bank. Throws `OAuthError`.
+ * bank.
  */
 function revokerOf(
   caller: Caller,
   { reason, initiator }: Revocation,
 ): { by: Actor; client?: string } {
-  if (isBank(caller))
+  if (isOfBank(caller))
     return { by: initiator === 'INDIVIDUAL' && reason === 'USER_ACTION' ? 'customer' : 'bank' }
-  requireScope(caller, scopeFor(caller, 'grant_management_revoke'))
   return { by: 'recipient', client: caller.clientId }
 }

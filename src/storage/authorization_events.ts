@@ -27,8 +27,8 @@ export interface NewEvent {
 }
 
 /**
- * Adds a step; the parameters are `eventValues`. A consent that is not there any more has no steps: its row is locked against
- * going meanwhile.
+ * Adds a step; the parameters are `eventValues`. It is of the time at which its transaction began: never later than an entry
+ * that is made with it. A consent that is not there any more has no steps: its row is locked against going meanwhile.
  */
 export const addEventSql = `
   insert into authorization_events (bank_id, consent_id, event, interaction_id, by)

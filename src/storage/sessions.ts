@@ -4,7 +4,7 @@ import { sha256Text } from './sha256.ts'
 import type { Vault } from './vault.ts'
 
 /** Minutes without a request after which a browser's session is over. */
-const session_idle_minutes = 15
+export const session_idle_minutes = 15
 
 /** A browser's session as read: `sealed` is what `saveSession` must still find to write over it. */
 export interface StoredSession {

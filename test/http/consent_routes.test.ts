@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { narrowConsent } from '../../src/broker/grant_consent.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { insertRequested } from '../../src/storage/consents.ts'
 import { inBank } from '../../src/storage/database.ts'
@@ -20,6 +21,7 @@ let consent: ActiveConsent
 let ofBank: string
 let ofRecipient: string
 let reader: string
+let staff: string
 
 beforeAll(async () => {
   database = await testDatabase()
@@ -31,6 +33,7 @@ beforeEach(async () => {
   ofBank = api.clientToken('back-end', 'consents:revoke', bank)
   ofRecipient = api.clientToken(recipient, 'grant_management_revoke')
   reader = api.clientToken(recipient, 'grant_management_query')
+  staff = api.clientToken('support', 'consents:read', bank)
 })
 
 afterAll(async () => {
@@ -112,14 +115,22 @@ describe('a revocation', () => {
     expect(await revocations()).toEqual([])
   })
 
-  it('names the scope of a bank to the clients of one', async () => {
+  it('names the scope of a bank to the clients of one: to look is one, to end another', async () => {
     const auditor = api.clientToken('auditor', 'ledger:read', bank)
-    for (const answer of [await revoke(auditor), await api.call('get', path(), auditor)]) {
-      expect(answer.status).toBe(403)
-      expect(answer.headers['www-authenticate']).toMatch(
-        /^DPoP error="insufficient_scope", scope="consents:revoke", .*algs="/,
+    const answers = [
+      [await revoke(auditor), 'consents:revoke'],
+      [await revoke(staff), 'consents:revoke'],
+      [await api.call('get', path(), auditor), 'consents:read'],
+      [await api.call('get', path(), ofBank), 'consents:read'],
+      [await api.call('get', `${path()}/revocation`, ofBank), 'consents:read'],
+    ] as const
+    for (const [{ status, headers }, scope] of answers) {
+      expect(status).toBe(403)
+      expect(headers['www-authenticate']).toContain(
+        `DPoP error="insufficient_scope", scope="${scope}", `,
       )
     }
+    expect(await revocations()).toEqual([])
   })
 
   it('declines a consent that nobody has approved yet', async () => {
@@ -130,7 +141,7 @@ describe('a revocation', () => {
       ...{ lookback_days: 1, duration_days: 1, one_time: false },
     }
     await inBank(api.broker.db, bank, (tx) => insertRequested(tx, { id, requested }))
-    await api.call('get', path(id), ofBank).expect(404)
+    await api.call('get', path(id), staff).expect(404)
     await revoke(ofBank, wish, id).expect(204)
     await revoke(ofBank, wish, id).expect(409)
   })
@@ -171,7 +182,7 @@ describe('the body of a revocation', () => {
 
 describe('a consent', () => {
   it('is shown to its recipient, to its bank and under its own token, as FDX has it', async () => {
-    const shown = [reader, ofBank, api.consentToken(consent)].map(
+    const shown = [reader, staff, api.consentToken(consent)].map(
       async (token) => (await api.call('get', path(), token).expect(200)).body,
     )
     const [first, ...others] = await Promise.all(shown)
@@ -179,6 +190,14 @@ describe('a consent', () => {
     expect(first).toMatchObject({
       ...{ id: consent.id, status: 'ACTIVE', durationType: 'TIME_BOUND' },
       ...{ durationPeriod: 90, lookbackPeriod: 90 },
+      links: [
+        { rel: 'self', href: `https://broker.example${path()}`, action: 'GET' },
+        {
+          rel: 'revocation',
+          href: `https://broker.example${path()}/revocation`,
+          action: 'GET',
+        },
+      ],
       parties: [
         { type: 'DATA_RECIPIENT', name: 'Harbor Messaging, Inc.', registry: 'GLEIF' },
         { type: 'DATA_PROVIDER', name: 'first-bank National Association' },
@@ -194,7 +213,7 @@ describe('a consent', () => {
     await revokeConsent(api.broker, {
       ...{ bank, consentId: consent.id, by: 'operator', reason: 'BUSINESS_RULE' },
     })
-    const { body } = await api.call('get', path(), ofBank).expect(200)
+    const { body } = await api.call('get', path(), staff).expect(200)
     expect(body.status).toBe('REVOKED')
     expect(await revocations()).toMatchObject([{ initiator: 'DATA_ACCESS_PLATFORM' }])
   })
@@ -202,20 +221,39 @@ describe('a consent', () => {
   it('has expired when its time is over, whether or not that is written yet', async () => {
     const once = await api.consent({ one_time: true })
     const real = api.broker.now
-    const { body } = await api.call('get', path(once.id), ofBank).expect(200)
+    const { body } = await api.call('get', path(once.id), staff).expect(200)
     expect(body).toMatchObject({ status: 'ACTIVE', durationType: 'ONE_TIME' })
     expect(body).not.toHaveProperty('durationPeriod')
     Reflect.set(api.broker, 'now', () => real() + 25 * 3_600_000)
-    const late = api.clientToken('back-end', 'consents:revoke', bank)
+    const late = api.clientToken('support', 'consents:read', bank)
     const ended = await api.call('get', path(once.id), late).expect(200)
     Reflect.set(api.broker, 'now', real)
     expect(ended.body.status).toBe('EXPIRED')
   })
 
+  it('tells when it was first granted, last changed and last read', async () => {
+    const look = async () => (await api.call('get', path(), staff).expect(200)).body
+    const first = await look()
+    expect(first).toMatchObject({ createdTime: first.updatedTime })
+    expect(first).not.toHaveProperty('lastAccessedTime')
+    await api.call('get', '/fdx/v6/accounts', api.consentToken(consent)).expect(200)
+    await narrowConsent(api.broker, {
+      ...{ bank, consentId: consent.id, accounts: [consent.checking] },
+    })
+    const [, release, narrowed] = await api.entries(bank, consent.id)
+    expect(await look()).toMatchObject({
+      createdTime: first.createdTime,
+      updatedTime: narrowed?.at,
+      lastAccessedTime: release?.at,
+    })
+    await revoke(ofBank).expect(204)
+    expect((await look()).updatedTime).toBe((await api.entries(bank, consent.id)).at(-1)?.at)
+  })
+
   it('is unknown to everybody else', async () => {
     const others = [
       api.clientToken('other-recipient', 'grant_management_query'),
-      api.clientToken('back-end', 'consents:revoke', otherBank),
+      api.clientToken('support', 'consents:read', otherBank),
     ]
     for (const token of others) {
       await api.call('get', path(), token).expect(404)

@@ -33,6 +33,8 @@ export interface AuthorizationApp {
   readonly broker: Broker
   readonly authorization: Authorization
   readonly bank: string
+  /** The database, as its owner. */
+  readonly ownerUrl: string
   /** Moves the broker's clock, for good. */
   advance(seconds: number): void
   /** A registered client; a recipient of a class that may receive is approved by the bank. */
@@ -112,6 +114,7 @@ export async function authorizationApp({
   const server: Server = { app, broker, authorization, bank: bank.id }
   return {
     ...server,
+    ownerUrl: database.ownerUrl,
     advance(seconds) {
       ahead_ms += seconds * 1000
     },
