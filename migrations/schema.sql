@@ -460,6 +460,14 @@ create table replays (
 CREATE INDEX replays_by_expiry ON public.replays USING btree (expires_at);
 grant delete, insert, select, update on replays to countersign_service;
 
+create table revoked_client_tokens (
+  jti text not null,
+  expires_at timestamp with time zone not null,
+  constraint revoked_client_tokens_pkey PRIMARY KEY (jti)
+);
+CREATE INDEX revoked_client_tokens_by_expiry ON public.revoked_client_tokens USING btree (expires_at);
+grant delete, insert, select on revoked_client_tokens to countersign_service;
+
 create table revoked_tokens (
   bank_id text not null,
   jti text not null,

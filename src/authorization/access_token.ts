@@ -1,13 +1,18 @@
-import { isSignedBy, JwsError } from '../storage/jws.ts'
+import { isSignedBy, JwsError, type PublicKey } from '../storage/jws.ts'
 import type { Authorization } from './authorization.ts'
 import { readBinding, type Binding } from './binding.ts'
-import { checkTimes, parseJwt } from './jwt.ts'
+import { checkTimes, parseJwt, type Jwt } from './jwt.ts'
+import type { TokenKeys } from './keys.ts'
 import { OAuthError } from './oauth_error.ts'
 
 /** An access token lives at most this long, in seconds. */
 export const token_s_max = 300
 
-const token_typ = 'at+jwt'
+/** How long a revocation is kept, in seconds: longer than a token lives, by as much as clocks, and a refresh under way, may add. */
+export const revocation_kept_s = token_s_max + 60
+
+/** RFC 9068 §2.1. */
+export const token_typ = 'at+jwt'
 
 /** Whom an access token speaks for. It authenticates; what it permits is the consent's to say, in `append`. */
 export interface AccessToken {
@@ -20,6 +25,7 @@ export interface AccessToken {
   /** The key that its holder shows possession of at each use. */
   readonly binding: Binding
   /** Milliseconds since the epoch. */
+  readonly issued: number
   readonly expires: number
   /** The key that signed it: what it signed is good no longer than it. */
   readonly kid: string
@@ -89,20 +95,14 @@ async function verifySigned(
   now: number,
 ): Promise<AccessToken> {
   const jwt = parseJwt(token)
-  const { typ, alg, kid } = jwt.header()
-  const key = keys.find(kid)
-  if (
-    typ !== token_typ ||
-    key === undefined ||
-    key.algorithm !== alg ||
-    !(await isSignedBy(jwt, key))
-  )
-    throw new JwsError('not an access token of this issuer')
+  const signed = await signedByUs(keys, jwt)
+  if (signed?.typ !== token_typ) throw new JwsError('not an access token of this issuer')
   const { iss, aud, iat, exp, client_id, jti, scope, bank, fdxConsentId, cnf } = jwt.claims
   checkTimes({ iat, exp }, now / 1000)
   if (
     iss !== issuer ||
     aud !== (fdxConsentId === undefined ? issuer : resource) ||
+    typeof iat !== 'number' ||
     typeof exp !== 'number' ||
     typeof client_id !== 'string' ||
     typeof jti !== 'string' ||
@@ -118,9 +118,22 @@ async function verifySigned(
     ...(bank === undefined ? {} : { bank }),
     ...(fdxConsentId === undefined ? {} : { consentId: fdxConsentId }),
     binding: bindingOf(cnf),
+    issued: iat * 1000,
     expires: exp * 1000,
-    kid: key.thumbprint,
+    kid: signed.key.thumbprint,
   }
+}
+
+/** The key of ours that has signed a JWT, and its `typ`; undefined for any other. Throws `JwsError` for what is no JWT. */
+export async function signedByUs(
+  keys: TokenKeys,
+  jwt: Jwt,
+): Promise<{ key: PublicKey; typ: unknown } | undefined> {
+  const { typ, alg, kid } = jwt.header()
+  const key = keys.find(kid)
+  return key?.algorithm === alg && key !== undefined && (await isSignedBy(jwt, key))
+    ? { key, typ }
+    : undefined
 }
 
 const isOptionalString = (value: unknown): value is string | undefined =>

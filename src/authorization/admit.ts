@@ -23,7 +23,8 @@ export interface EndpointRequest {
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly body: object
+  /** Sent as JSON, or as it is when it is text, whose type `headers` then name. */
+  readonly body?: object | string
 }
 
 /** A client that has shown who it is, and which key it holds if it showed one. */

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Broker } from '../broker/broker.ts'
 import { openReplays, type ClaimOnce } from '../storage/replays.ts'
+import { openTokenStanding, type FindTokenStanding } from '../storage/token_standing.ts'
 import type { AccessToken } from './access_token.ts'
 import type { PublicKey } from '../storage/jws.ts'
 import type { TokenKeys } from './keys.ts'
@@ -14,6 +15,7 @@ export interface Authorization {
   readonly keys: TokenKeys
   readonly nonces: Nonces
   readonly claimOnce: ClaimOnce
+  readonly tokenStanding: FindTokenStanding
   /** Keys of DPoP proofs by the header that carries them. A key may be remembered; that a proof was good may not. */
   readonly proofKeys: LRUCache<string, PublicKey>
   /** Verified access tokens by their hash. What they permit is decided elsewhere, each time. */
@@ -34,6 +36,7 @@ export function openAuthorization(
     keys,
     nonces: openNonces(nonceKey),
     claimOnce: openReplays(broker.db),
+    tokenStanding: openTokenStanding(broker.db),
     proofKeys: new LRUCache({ max: limits.proof_keys_max }),
     accessTokens: new LRUCache({ max: limits.access_tokens_max }),
   }

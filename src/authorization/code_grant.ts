@@ -1,13 +1,14 @@
 import type { Broker } from '../broker/broker.ts'
+import { endTokens, type Ending } from '../broker/end_tokens.ts'
 import { addEvent } from '../storage/authorization_events.ts'
 import { findCode, redeemCode } from '../storage/authorization_codes.ts'
 import { markRedeemed } from '../storage/consents.ts'
 import { inBank, type Tx } from '../storage/database.ts'
-import { bankIdOf, random128, random256, routed } from '../storage/ids.ts'
-import { endRefreshTokens, insertRefreshToken } from '../storage/refresh_tokens.ts'
-import { revokeToken } from '../storage/revoked_tokens.ts'
+import { bankIdOf, random256, routed } from '../storage/ids.ts'
+import { insertRefreshToken } from '../storage/refresh_tokens.ts'
 import { sha256Text } from '../storage/sha256.ts'
-import { token_s_max } from './access_token.ts'
+import { familyIn, newTokenId } from '../storage/token_ids.ts'
+import { revocation_kept_s } from './access_token.ts'
 import type { Asker } from './admit.ts'
 import type { Authorization } from './authorization.ts'
 import {
@@ -25,8 +26,8 @@ interface Redeemed extends Redeemable {
   readonly refreshToken?: string
 }
 
-/** A code that gives nothing, and why: its own fault, or a refusal to be recorded. */
-type Failed = { readonly invalid: string } | Refused
+/** A code that gives nothing, and why: its own fault, that it gave a token before, or a refusal to be recorded. */
+type Failed = { readonly invalid: string } | { readonly gave: Ending } | Refused
 
 /**
  * authorization_code: a code once, by the recipient it was issued to, with the verifier, the redirect URI and the key that
@@ -39,21 +40,26 @@ export async function redeem(
 ): Promise<object> {
   const recipient = asRecipient(client)
   const code = required(form, 'code')
+  const bank = bankIdOf(code)
+  if (bank === undefined) throw new OAuthError('invalid_grant', 'the code is not known')
+  const refreshToken = routed(bank, random256())
   const shown = {
     code,
     clientId: recipient.id,
     redirectUri: required(form, 'redirect_uri'),
     codeChallenge: challengeOf(form),
     ...('jkt' in binding ? binding : {}),
-    jti: random128(),
+    jti: newTokenId(refreshToken),
   }
-  const bank = bankIdOf(code)
-  if (bank === undefined) throw new OAuthError('invalid_grant', 'the code is not known')
   const outcome = await inBank(broker.db, bank, (tx) =>
-    redeemIn(tx, { bank, shown, interaction, now: broker.now() }),
+    redeemIn(tx, { bank, shown, refreshToken, interaction, now: broker.now() }),
   )
   if ('invalid' in outcome) throw new OAuthError('invalid_grant', outcome.invalid)
   if ('refused' in outcome) throw await refuse(broker, recipient, { bank, ...outcome })
+  if ('gave' in outcome) {
+    await endTokens(broker, { bank, ending: outcome.gave, kept_s: revocation_kept_s })
+    throw new OAuthError('invalid_grant', 'the code was used before; what it gave is revoked')
+  }
   return consentTokens(broker, authorization, {
     bank,
     clientId: recipient.id,
@@ -68,9 +74,16 @@ async function redeemIn(
   {
     bank,
     shown,
+    refreshToken,
     interaction,
     now,
-  }: { bank: string; shown: Parameters<typeof redeemCode>[2]; interaction: string; now: number },
+  }: {
+    bank: string
+    shown: Parameters<typeof redeemCode>[2]
+    refreshToken: string
+    interaction: string
+    now: number
+  },
 ): Promise<Redeemed | Failed> {
   const { clientId } = shown
   const consentId = await redeemCode(tx, bank, shown)
@@ -80,12 +93,11 @@ async function redeemIn(
   await markRedeemed(tx, bank, consentId)
   await addEvent(tx, bank, { consent: consentId, event: 'code_redeemed', interaction })
   if (found.consent.terms.one_time) return found
-  const refreshToken = routed(bank, random256())
   await insertRefreshToken(tx, bank, { token: refreshToken, clientId, consentId })
   return { ...found, refreshToken }
 }
 
-/** Why a code was not redeemed. One that was redeemed before ends what it gave then (RFC 6749 §4.1.2). */
+/** Why a code was not redeemed. What it gave when it was redeemed before is to end (RFC 6749 §4.1.2). */
 async function explain(
   tx: Tx,
   bank: string,
@@ -99,9 +111,8 @@ async function explain(
     return {
       invalid: 'the code has expired, or redirect_uri, code_verifier or key are not its own',
     }
-  await endRefreshTokens(tx, bank, consentId)
-  await revokeToken(tx, bank, { jti, lifetime_s: token_s_max })
-  return { invalid: 'the code was used before; what it gave is revoked' }
+  const family = familyIn(jti)
+  return { gave: family === undefined ? { jti } : { family } }
 }
 
 /** PKCE (RFC 7636 §4.1, §4.6). A verifier that is missing is one that does not match. */

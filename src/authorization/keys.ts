@@ -1,6 +1,9 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import { importPrivateKey, importPublicKey, signerOf, type PublicKey } from '../storage/jws.ts'
 
+/** The algorithm of everything that we sign with them. */
+export const token_algorithm = 'ES256'
+
 /** What the JWKS is sent with: how long others may keep it, in seconds. */
 export const jwks_s_max = 300
 
@@ -32,7 +35,7 @@ export function tokenKeysOf([first, ...others]: readonly JsonWebKey[]): TokenKey
   if (first?.d === undefined)
     throw new TypeError('the first token key is the private one that signs')
   const signing = importPrivateKey({ ...first })
-  const keys = [first, ...others].map((jwk) => importPublicKey(publicHalf(jwk), 'ES256'))
+  const keys = [first, ...others].map((jwk) => importPublicKey(publicHalf(jwk), token_algorithm))
   const byKid = new Map<unknown, PublicKey>(keys.map((key) => [key.thumbprint, key]))
   if (byKid.size !== keys.length) throw new TypeError('a token key is named twice')
   const kid = keys[0]?.thumbprint
@@ -43,7 +46,7 @@ export function tokenKeysOf([first, ...others]: readonly JsonWebKey[]): TokenKey
       keys: keys.map(({ key, thumbprint }) => ({
         ...key.export({ format: 'jwk' }),
         kid: thumbprint,
-        alg: 'ES256',
+        alg: token_algorithm,
         use: 'sig',
       })),
     },

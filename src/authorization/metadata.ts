@@ -1,6 +1,7 @@
 import { details_type } from '../consent/fdx.ts'
 import { algorithmNames } from '../storage/jws.ts'
 import { responseModes } from './authorization_response.ts'
+import { token_algorithm } from './keys.ts'
 import { resources } from './resource_metadata.ts'
 import { scopeNames } from './scopes.ts'
 
@@ -11,13 +12,21 @@ export const paths = {
   authorize: '/oauth/authorize',
   par: '/oauth/par',
   token: '/oauth/token',
+  introspect: '/oauth/introspect',
+  revoke: '/oauth/revoke',
   grants: '/oauth/grants',
 } as const
 
 /** The grants of the token endpoint. */
 export const grantTypes = ['authorization_code', 'refresh_token', 'client_credentials'] as const
 
-/** Authorization server metadata (RFC 8414), with what RFC 9101, 9126, 9207, 9396, 9449, 9728, JARM and Grant Management add to it. */
+/** How clients authenticate, which is the same at every endpoint. */
+const authMethods = ['private_key_jwt']
+
+/**
+ * Authorization server metadata (RFC 8414), with what RFC 9101, 9126, 9207, 9396, 9449, 9701, 9728, JARM and Grant Management
+ * add to it.
+ */
 export function metadata(issuer: string) {
   return {
     issuer,
@@ -33,7 +42,7 @@ export function metadata(issuer: string) {
     protected_resources: Object.values(resources).map(({ path }) => issuer + path),
     response_types_supported: ['code'],
     response_modes_supported: responseModes,
-    authorization_signing_alg_values_supported: ['ES256'],
+    authorization_signing_alg_values_supported: [token_algorithm],
     grant_types_supported: grantTypes,
     require_pushed_authorization_requests: true,
     request_parameter_supported: true,
@@ -42,8 +51,15 @@ export function metadata(issuer: string) {
     require_signed_request_object: false,
     authorization_response_iss_parameter_supported: true,
     code_challenge_methods_supported: ['S256'],
-    token_endpoint_auth_methods_supported: ['private_key_jwt'],
+    token_endpoint_auth_methods_supported: authMethods,
     token_endpoint_auth_signing_alg_values_supported: algorithmNames,
+    introspection_endpoint: issuer + paths.introspect,
+    introspection_endpoint_auth_methods_supported: authMethods,
+    introspection_endpoint_auth_signing_alg_values_supported: algorithmNames,
+    introspection_signing_alg_values_supported: [token_algorithm],
+    revocation_endpoint: issuer + paths.revoke,
+    revocation_endpoint_auth_methods_supported: authMethods,
+    revocation_endpoint_auth_signing_alg_values_supported: algorithmNames,
     dpop_signing_alg_values_supported: algorithmNames,
   }
 }

@@ -2,7 +2,7 @@ import { Refusal, type RefusalReason } from '../consent/refusal.ts'
 
 /**
  * Every error code of the authorization server and of the endpoints it protects, with its status: RFC 6749 §4.1.2.1 and §5.2,
- * RFC 6750 §3.1, RFC 9101 §6, RFC 9126 §2.3, RFC 9396 §5, RFC 9449 §5 and §8, Grant Management.
+ * RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 9101 §6, RFC 9126 §2.3, RFC 9396 §5, RFC 9449 §5 and §8, Grant Management.
  */
 const statuses = {
   invalid_request: 400,
@@ -16,6 +16,7 @@ const statuses = {
   access_denied: 400,
   unsupported_grant_type: 400,
   unsupported_response_type: 400,
+  unsupported_token_type: 400,
   invalid_request_object: 400,
   invalid_token: 401,
   insufficient_scope: 403,

@@ -1,8 +1,9 @@
 import type { Broker } from '../broker/broker.ts'
 import { scopeOf } from '../consent/cluster.ts'
 import { inBank } from '../storage/database.ts'
-import { bankIdOf, random128 } from '../storage/ids.ts'
+import { bankIdOf } from '../storage/ids.ts'
 import { findRefreshToken } from '../storage/refresh_tokens.ts'
+import { newTokenId } from '../storage/token_ids.ts'
 import type { Asker } from './admit.ts'
 import type { Authorization } from './authorization.ts'
 import { asRecipient, consentTokens, readRedeemable, refuse } from './consent_token.ts'
@@ -39,6 +40,6 @@ export async function refresh(
   const scope = form.get('scope')
   if (scope !== undefined && !sameScopes(scope, scopeOf(found.consent.terms.clusters)))
     throw new OAuthError('invalid_scope', 'scope is not the one that was granted')
-  const given = { ...found, bank, clientId, binding, jti: random128() }
+  const given = { ...found, bank, clientId, binding, jti: newTokenId(token) }
   return consentTokens(broker, authorization, given)
 }

@@ -335,8 +335,12 @@ function applyEffect(state: LedgerState, effect: Effect): void {
       if (tally !== undefined) tally.pending -= effect.count
       return
     }
+    case 'access_token.revoke':
+      state.revokedTokens.add(effect.name)
+      return
     case 'authorization_event.add':
     case 'refresh_tokens.end':
+    case 'refresh_token.end':
     case 'bank_token.end':
     case 'devices.end':
       return

@@ -5,6 +5,7 @@ import type { Approval, Delivery } from '../consent/terms.ts'
 import type { Standing } from '../storage/early_check.ts'
 import { openAccounts, type HeldAccount } from '../storage/held_accounts.ts'
 import { random128 } from '../storage/ids.ts'
+import { revocableNames } from '../storage/token_ids.ts'
 import type { LinkKey } from '../storage/vault.ts'
 import type { Draft } from './append.ts'
 import type { Broker } from './broker.ts'
@@ -207,12 +208,9 @@ export function releaseDraft(
   { consentId, client, jti, interaction }: Asking,
   { access, fetchId, payload }: { access: Access; fetchId: string; payload: string },
 ): Draft {
+  const tokens = jti === undefined ? [] : revocableNames(jti)
   return {
-    names: {
-      consents: [consentId],
-      recipients: [client],
-      ...(jti === undefined ? {} : { tokens: [jti] }),
-    },
+    names: { consents: [consentId], recipients: [client], tokens },
     releases: true,
     decide(state) {
       const consent = state.consents.get(consentId)?.consent
@@ -220,7 +218,7 @@ export function releaseDraft(
       const refused = uncovered(consent, { access, approval, at: state.at })
       if (refused !== undefined || consent?.state !== 'active')
         return { refused: refused ?? 'consent_not_active' }
-      if (jti !== undefined && state.revokedTokens.has(jti)) return { refused: 'token_revoked' }
+      if (tokens.some((name) => state.revokedTokens.has(name))) return { refused: 'token_revoked' }
       const { purpose } = consent.terms
       const fetches = [fetchId]
       const body = { ...access, consent: consentId, fetches, interaction, payload, purpose }

@@ -6,13 +6,14 @@ import { checkProof } from '../authorization/dpop.ts'
 import { OAuthError } from '../authorization/oauth_error.ts'
 import { notAuthenticated, resourceError } from '../authorization/resource_error.ts'
 import type { Broker } from '../broker/broker.ts'
+import { clientTokenStands } from '../storage/client_tokens.ts'
 
 /** Whoever calls a protected endpoint, authenticated and with proof of possession. What it may do is decided elsewhere. */
 export type Caller = AccessToken
 
 /**
  * Authenticates a call by its access token and DPoP proof (RFC 9449 §7), both in headers and nowhere else. The proof is
- * verified and used up at each call. Sets `DPoP-Nonce` on the answer when the client should change to a new one. Throws
+ * verified and used up at each call. Of a token that opens a consent, whether it was revoked is asked where the consent is. Sets `DPoP-Nonce` on the answer when the client should change to a new one. Throws
  * `OAuthError` with a challenge.
  */
 export async function authenticateResource(
@@ -37,6 +38,8 @@ export async function authenticateResource(
     })
     if (!(await authorization.claimOnce(once)))
       throw new OAuthError('invalid_dpop_proof', 'the proof was used before')
+    if (caller.consentId === undefined && !(await clientTokenStands(broker.db, caller)))
+      throw new OAuthError('invalid_token', 'the access token was revoked')
     if (freshNonce !== undefined) req.res?.set('DPoP-Nonce', freshNonce)
     return caller
   } catch (error) {

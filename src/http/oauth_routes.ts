@@ -3,12 +3,14 @@ import type { Answer, EndpointRequest } from '../authorization/admit.ts'
 import type { Authorization } from '../authorization/authorization.ts'
 import { parseForm } from '../authorization/form.ts'
 import { queryGrant, revokeGrant } from '../authorization/grants.ts'
+import { introspect, signed_type } from '../authorization/introspection.ts'
 import { jwks_s_max } from '../authorization/keys.ts'
 import { metadata, paths } from '../authorization/metadata.ts'
 import { OAuthError } from '../authorization/oauth_error.ts'
 import { pushRequest } from '../authorization/par.ts'
 import { resourceError } from '../authorization/resource_error.ts'
 import { metadataPath, resourceMetadata, resources } from '../authorization/resource_metadata.ts'
+import { revoke } from '../authorization/revocation.ts'
 import { issueToken } from '../authorization/token.ts'
 import type { Broker } from '../broker/broker.ts'
 import { authenticateResource, urlOf } from './authenticate.ts'
@@ -33,7 +35,12 @@ export function oauthRoutes(
     }
   }
   const endpoint = (
-    answerTo: (b: Broker, a: Authorization, request: EndpointRequest) => Promise<Answer>,
+    answerTo: (
+      b: Broker,
+      a: Authorization,
+      request: EndpointRequest,
+      req: Request,
+    ) => Promise<Answer>,
   ): RequestHandler => {
     return async (req, res) => {
       const request = {
@@ -43,8 +50,10 @@ export function oauthRoutes(
         interaction: interactionOf(res),
         admitted: (client: string) => limits.byClient(req, client),
       }
-      const answer = await answerTo(broker, authorization, request)
-      res.status(answer.status).set(answer.headers).json(answer.body)
+      const { status, headers, body: answer } = await answerTo(broker, authorization, request, req)
+      res.status(status).set(headers)
+      if (typeof answer === 'object') res.json(answer)
+      else res.end(answer)
     }
   }
   const callerOf = async (req: Request, res: Response) => {
@@ -78,6 +87,19 @@ export function oauthRoutes(
     .post(body, endpoint(issueToken))
     .all(notAllowed('POST'))
   router
+    .route(paths.introspect)
+    .all(noStore, interaction)
+    .post(
+      body,
+      endpoint((b, a, request, req) => introspect(b, a, { ...request, signed: asksSigned(req) })),
+    )
+    .all(notAllowed('POST'))
+  router
+    .route(paths.revoke)
+    .all(noStore, interaction)
+    .post(body, endpoint(revoke))
+    .all(notAllowed('POST'))
+  router
     .route(`${paths.grants}/:id`)
     .all(noStore, interaction)
     .get(async (req, res) => {
@@ -100,6 +122,10 @@ function formOf(req: Request): EndpointRequest['form'] {
   if (typeof body === 'string') return parseForm(body)
   throw new OAuthError('invalid_request', `the body is ${form_type}`)
 }
+
+/** Whether a client would rather have a signed answer (RFC 9701 §4); whoever takes anything gets JSON. */
+const asksSigned = (req: Request): boolean =>
+  req.accepts(['application/json', signed_type]) === signed_type
 
 /** A token that was revoked does not authenticate any more, and is told so like any other that does not. */
 function challenge(error: unknown): never {

@@ -63,6 +63,18 @@ export function effectQuery(client: Client, bank: string, effect: Effect): Promi
          where bank_id = $1 and consent_id = $2 and ended_at is null`,
         [bank, effect.consent],
       )
+    case 'refresh_token.end':
+      return client.query(
+        `update refresh_tokens set ended_at = clock_timestamp()
+         where bank_id = $1 and token_hash = $2 and ended_at is null`,
+        [bank, Buffer.from(effect.family, 'base64url')],
+      )
+    case 'access_token.revoke':
+      return client.query(
+        `insert into revoked_tokens (bank_id, jti, expires_at)
+         values ($1, $2, clock_timestamp() + make_interval(secs => $3)) on conflict do nothing`,
+        [bank, effect.name, effect.kept_s],
+      )
     case 'bank_token.end':
       return client.query(
         `insert into outbox (bank_id, id, task, about)

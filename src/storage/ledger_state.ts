@@ -43,6 +43,7 @@ export interface TallyKey {
 export interface Names {
   readonly consents?: readonly string[]
   readonly recipients?: readonly string[]
+  /** Names by which access tokens may have been revoked. */
   readonly tokens?: readonly string[]
   readonly tally?: TallyKey
   /** The newest epoch entry. */
@@ -66,7 +67,8 @@ export interface LedgerState {
   readonly unsignedMs: number
   readonly consents: Map<string, ConsentRecord>
   readonly approvals: Map<string, ApprovalRecord>
-  readonly revokedTokens: ReadonlySet<string>
+  /** Of the names by which tokens may have been revoked, those that were. */
+  readonly revokedTokens: Set<string>
   readonly tallies: Map<string, { class: Class; pending: number }>
   readonly tails: Map<string, number>
   /** The keys that were entered, of both owners, when a draft names them. */
@@ -93,5 +95,8 @@ export type Effect =
   | { readonly kind: 'authorization_event.add'; readonly event: NewEvent }
   | { readonly kind: 'tally.take'; readonly key: TallyKey; readonly count: number }
   | { readonly kind: 'refresh_tokens.end'; readonly consent: string }
+  | { readonly kind: 'refresh_token.end'; readonly family: string }
+  /** By a `jti` or a family; kept for `kept_s` seconds. */
+  | { readonly kind: 'access_token.revoke'; readonly name: string; readonly kept_s: number }
   | { readonly kind: 'bank_token.end'; readonly id: string }
   | { readonly kind: 'devices.end'; readonly linkId: string }

@@ -23,6 +23,7 @@ const forgettable = [
 const forgettableEverywhere = [
   ['replays', 'expires_at < clock_timestamp()'],
   ['sessions', 'expires_at < clock_timestamp()'],
+  ['revoked_client_tokens', 'expires_at < clock_timestamp()'],
   ['rate_limits', 'expire < extract(epoch from clock_timestamp()) * 1000'],
 ] as const
 

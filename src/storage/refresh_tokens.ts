@@ -28,12 +28,3 @@ export async function findRefreshToken(
   const row = rows[0]
   return row && { clientId: row.client_id, consentId: row.consent_id, ended: row.ended }
 }
-
-/** Ends every refresh token of a consent. */
-export async function endRefreshTokens(tx: Tx, bank: string, consentId: string): Promise<void> {
-  await tx.raw(
-    `update refresh_tokens set ended_at = clock_timestamp()
-     where bank_id = ? and consent_id = ? and ended_at is null`,
-    [bank, consentId],
-  )
-}

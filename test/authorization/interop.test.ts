@@ -117,6 +117,14 @@ it('openid-client pushes a request, redeems its code, refreshes, and calls with 
     { DPoP },
   )
   expect(own.scope).toBe('grant_management_query')
+  for (const token of [again.access_token, tokens.refresh_token ?? '', own.access_token]) {
+    expect(await oidc.tokenIntrospection(config, token)).toMatchObject({
+      active: true,
+      client_id: recipient.id,
+    })
+    await oidc.tokenRevocation(config, token)
+    expect(await oidc.tokenIntrospection(config, token)).toEqual({ active: false })
+  }
 })
 
 it('oauth4webapi does the same, step by step', async () => {
@@ -194,4 +202,25 @@ it('oauth4webapi does the same, step by step', async () => {
     ),
   )
   expect(await called.json()).toMatchObject({ clientId: recipient.id, consentId })
+  const introspect = async (token: string, requestJwtResponse: boolean) => {
+    const introspected = await oauth.introspectionRequest(as, client, auth, token, {
+      ...options,
+      requestJwtResponse,
+    })
+    const answered = await oauth.processIntrospectionResponse(
+      as,
+      { ...client, introspection_signed_response_alg: 'ES256' },
+      introspected,
+    )
+    if (requestJwtResponse) await oauth.validateApplicationLevelSignature(as, introspected, options)
+    return answered
+  }
+  for (const token of [again.access_token, tokens.refresh_token ?? '']) {
+    const plain = await introspect(token, false)
+    expect(plain).toMatchObject({ active: true, client_id: recipient.id, grant_id: consentId })
+    expect(await introspect(token, true)).toEqual(plain)
+    const ended = await oauth.revocationRequest(as, client, auth, token, options)
+    await oauth.processRevocationResponse(ended)
+    expect(await introspect(token, true)).toEqual({ active: false })
+  }
 })

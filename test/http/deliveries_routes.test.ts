@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals'
 import supertest from 'supertest'
 import { openPointer } from '../../src/broker/deliver.ts'
-import { inBank } from '../../src/storage/database.ts'
+import { endTokens } from '../../src/broker/end_tokens.ts'
 import { random128 } from '../../src/storage/ids.ts'
-import { revokeToken } from '../../src/storage/revoked_tokens.ts'
 import { apiApp, bank, recipient, type ActiveConsent, type ApiApp } from '../support/api_app.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -79,7 +78,7 @@ it('gives no pointer under a consent that is read in the thread', async () => {
 it('gives no pointer, no data and no consent to a token that was revoked', async () => {
   const jti = random128()
   const revoked = api.consentToken(consent, { jti })
-  await inBank(api.broker.db, bank, (tx) => revokeToken(tx, bank, { jti, lifetime_s: 300 }))
+  await endTokens(api.broker, { bank, ending: { jti }, kept_s: 300 })
   const read = await api.consent()
   const answers = [
     await create({ clusters: ['BALANCES'] }, revoked),

@@ -67,6 +67,35 @@ describe('the answers of the authorization server are those of openapi.yaml', ()
     expect(nonce.headers).toHaveProperty('dpop-nonce')
   })
 
+  it('about tokens, and to their revocation', async () => {
+    const client = await oauth.client({ scopes: ['grant_management_query'] })
+    const resourceServer = await oauth.client({ kind: 'resource_server' })
+    const { body } = await client.redeem(await client.code()).expect(200)
+    const scope = 'grant_management_query'
+    const own = await client.token({ grant_type: 'client_credentials', scope }).expect(200)
+    const told = kept('post', '/oauth/introspect')
+    const ended = kept('post', '/oauth/revoke')
+    const tokens = [body.access_token, body.refresh_token, own.body.access_token]
+    for (const token of [...tokens, 'none']) {
+      await client.introspect(token).expect(200).expect(told)
+      await resourceServer.introspect(token).expect(200).expect(told)
+      const Accept = 'application/token-introspection+jwt'
+      await client.introspect(token, {}, { Accept }).expect(200).expect(told)
+      await client.introspect(token, {}, { DPoP: 'none' }).expect(400).expect(told)
+      await client.introspect(token, { client_assertion: 'none' }).expect(401).expect(told)
+      await client.end(token, { client_assertion: 'none' }).expect(401).expect(ended)
+      await client.end(token).expect(200).expect(ended)
+    }
+    await client.post('/oauth/introspect', {}).expect(400).expect(told)
+    const other = oauth.authorization.keys.sign('token-introspection+jwt', {})
+    await client.end(other).expect(400).expect(ended)
+    for (const path of ['/oauth/introspect', '/oauth/revoke']) {
+      const long = { token: 'x'.repeat(64 * 1024) }
+      await client.post(path, long).expect(413).expect(kept('post', path))
+      await supertest(oauth.app).get(path).expect(405).expect(kept('post', path))
+    }
+  })
+
   it('about grants, one’s own and others', async () => {
     const scopes = ['grant_management_query', 'grant_management_revoke']
     const client = await oauth.client({ scopes })

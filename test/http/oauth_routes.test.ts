@@ -60,6 +60,13 @@ it('the metadata say what the server does and nothing else', async () => {
     code_challenge_methods_supported: ['S256'],
     token_endpoint_auth_methods_supported: ['private_key_jwt'],
     token_endpoint_auth_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA'],
+    introspection_endpoint: at('/oauth/introspect'),
+    introspection_endpoint_auth_methods_supported: ['private_key_jwt'],
+    introspection_endpoint_auth_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA'],
+    introspection_signing_alg_values_supported: ['ES256'],
+    revocation_endpoint: at('/oauth/revoke'),
+    revocation_endpoint_auth_methods_supported: ['private_key_jwt'],
+    revocation_endpoint_auth_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA'],
     dpop_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA'],
   })
 })
@@ -77,6 +84,8 @@ it.each([
   ['put', '/oauth/par', 'POST'],
   ['get', '/oauth/token', 'POST'],
   ['delete', '/oauth/token', 'POST'],
+  ['get', '/oauth/introspect', 'POST'],
+  ['get', '/oauth/revoke', 'POST'],
   ['post', '/oauth/jwks', 'GET, HEAD'],
   ['post', '/.well-known/oauth-authorization-server', 'GET, HEAD'],
   ['post', '/oauth/grants/x', 'GET, HEAD, DELETE'],
@@ -86,24 +95,27 @@ it.each([
   expect(body).toEqual({ error: 'invalid_request', error_description: expect.any(String) })
 })
 
-describe.each(['/oauth/par', '/oauth/token'])('%s', (path) => {
-  it.each([
-    ['application/json', '{"client_id":"x"}', 400],
-    ['text/plain', 'client_id=x', 400],
-    ['application/x-www-form-urlencoded', `x=${'y'.repeat(65 * 1024)}`, 413],
-    ['application/x-www-form-urlencoded; charset=no-such', 'client_id=x', 415],
-    ['application/x-www-form-urlencoded', '%', 401],
-    ['application/x-www-form-urlencoded', '', 401],
-  ])('answers a body of %s that it cannot use', async (type, text, status) => {
-    const { body, headers } = await supertest(server.app)
-      .post(path)
-      .set('Content-Type', type)
-      .send(text)
-      .expect(status)
-    expect(body.error).toBe(status === 401 ? 'invalid_client' : 'invalid_request')
-    expect(headers['cache-control']).toBe('no-store')
-  })
-})
+describe.each(['/oauth/par', '/oauth/token', '/oauth/introspect', '/oauth/revoke'])(
+  '%s',
+  (path) => {
+    it.each([
+      ['application/json', '{"client_id":"x"}', 400],
+      ['text/plain', 'client_id=x', 400],
+      ['application/x-www-form-urlencoded', `x=${'y'.repeat(65 * 1024)}`, 413],
+      ['application/x-www-form-urlencoded; charset=no-such', 'client_id=x', 415],
+      ['application/x-www-form-urlencoded', '%', 401],
+      ['application/x-www-form-urlencoded', '', 401],
+    ])('answers a body of %s that it cannot use', async (type, text, status) => {
+      const { body, headers } = await supertest(server.app)
+        .post(path)
+        .set('Content-Type', type)
+        .send(text)
+        .expect(status)
+      expect(body.error).toBe(status === 401 ? 'invalid_client' : 'invalid_request')
+      expect(headers['cache-control']).toBe('no-store')
+    })
+  },
+)
 
 it('an error of our own says nothing, and is kept for the log', async () => {
   await server.broker.db.knex.raw('update clients set jwks = ? where id = ?', [

@@ -126,6 +126,8 @@ async function register(broker: TestBroker): Promise<void> {
     class: 'advertising',
     pages: [],
   })
+  await insertClient(broker.db, { ...registered, id: 'back-end', kind: 'bank', bank })
+  await insertClient(broker.db, { ...registered, id: 'auditor', kind: 'auditor', bank })
 }
 
 function clientOf(

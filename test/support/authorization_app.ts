@@ -73,6 +73,11 @@ export interface TestClient {
   pushObject(object: string, form?: Form): supertest.Test
   push(form?: Form, headers?: Record<string, string>): supertest.Test
   token(form: Form, headers?: Record<string, string | undefined>): supertest.Test
+  /** A form to an endpoint at which clients authenticate. */
+  post(path: string, form: Form, headers?: Record<string, string>): supertest.Test
+  introspect(token: string, form?: Form, headers?: Record<string, string>): supertest.Test
+  /** Asks for a token's revocation. */
+  end(token: string, form?: Form): supertest.Test
   /** A granted consent's code: pushes, and lets the customer approve. */
   code(options?: {
     form?: Form
@@ -269,6 +274,15 @@ async function makeClient(server: Server, options: ClientOptions): Promise<TestC
         .set(sent({ DPoP: client.proof(), ...headers }))
         .type('form')
         .send(sent({ ...authenticated(client), ...form })),
+    post: (path, form, headers = {}) =>
+      supertest(app)
+        .post(path)
+        .set(headers)
+        .type('form')
+        .send(sent({ ...authenticated(client), ...form })),
+    introspect: (token, form = {}, headers = {}) =>
+      client.post('/oauth/introspect', { token, ...form }, headers),
+    end: (token, form = {}) => client.post('/oauth/revoke', { token, ...form }),
     code: (options = {}) => approvedCode(server, client, options),
     redeem: (code, form = {}, headers = {}) =>
       client.token(
