@@ -49,6 +49,7 @@ export async function environmentOf(
     EPOCH_SECONDS: String(config.epochSeconds),
     RATE_LIMITS: config.rateLimits.kept,
     RATE_LIMITS_FILE: await file('rate_limits.json', JSON.stringify(config.rateLimits.budgets)),
+    FREQUENCY_LIMIT: String(config.readsPerDay ?? 0),
     LOG_LEVEL: config.logLevel,
   }
 }

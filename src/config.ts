@@ -39,6 +39,8 @@ export interface Config {
     /** `RATE_LIMITS_FILE`: other figures than the default's, `{"<group>":{"address":n,"client":n}}`; 0 is no limit. */
     readonly budgets: Readonly<Partial<Record<RateLimitGroup, Budget>>>
   }
+  /** `FREQUENCY_LIMIT`: reads of one consent a day while the customer is not there. Absent, or 0: as many as one likes. */
+  readonly readsPerDay?: number
   /** `LOG_LEVEL`: pino's. Default info. */
   readonly logLevel: string
   /** Banks and this server may be on loopback over http. Set by the sandbox alone; no environment variable does. */
@@ -89,6 +91,7 @@ export function loadConfig(env: Environment = process.env): Config {
       budgets:
         env['RATE_LIMITS_FILE'] === undefined ? rateLimits : read.budgets('RATE_LIMITS_FILE'),
     },
+    ...readsPerDay(env, read),
     logLevel: env['LOG_LEVEL'] ?? 'info',
     sandbox: false,
   }
@@ -104,6 +107,13 @@ function clientCertificate(
   const keys = ['CLIENT_CERTIFICATE_FILE', 'CLIENT_CERTIFICATE_KEY_FILE'] as const
   if (keys.every((key) => env[key] === undefined)) return undefined
   return { clientCertificate: { cert: file(keys[0]), key: file(keys[1]) } }
+}
+
+function readsPerDay(env: Environment, { integer }: Settings): Pick<Config, 'readsPerDay'> {
+  const key = 'FREQUENCY_LIMIT'
+  return env[key] === undefined || env[key] === '0'
+    ? {}
+    : { readsPerDay: integer(key, { fallback: 1, max: 1_000_000 }) }
 }
 
 type Settings = ReturnType<typeof settingsOf>

@@ -75,6 +75,7 @@ export async function compose(config: Config): Promise<Composed> {
     countRefusal: openRefusalCounter(db),
     classOf: (client) => classOf(db, client),
     issuer: config.issuer,
+    ...(config.readsPerDay === undefined ? {} : { readsPerDay: config.readsPerDay }),
     observe: { dropped: log.dropped, alarm: log.alarm },
     now: Date.now,
   }

@@ -60,6 +60,8 @@ describe('the configuration', () => {
     ['a port of nothing', { PORT: '0' }, 'PORT'],
     ['a port beyond the last', { PORT: '65536' }, 'PORT'],
     ['limits kept nowhere', { RATE_LIMITS: 'redis' }, 'RATE_LIMITS is not one of'],
+    ['a frequency of less than none', { FREQUENCY_LIMIT: '-1' }, 'FREQUENCY_LIMIT'],
+    ['a frequency beyond the last', { FREQUENCY_LIMIT: '1000001' }, 'FREQUENCY_LIMIT'],
     ['an epoch longer than a day', { EPOCH_SECONDS: '86401' }, 'EPOCH_SECONDS'],
     ['a key file that is not there', { MASTER_KEY_FILE: '/nowhere' }, 'cannot be read'],
     ['a certificate without its key', { CLIENT_CERTIFICATE_FILE: '/nowhere' }, 'KEY_FILE'],
@@ -77,6 +79,13 @@ describe('the configuration', () => {
   it('refuses a key of 31 bytes, and a list where an object belongs', () => {
     expect(() => loadConfig({ ...env, LEDGER_KEY_FILE: env['SHORT'] })).toThrow('32 bytes')
     expect(() => loadConfig({ ...env, CLIENT_KEY_FILE: env['LIST'] })).toThrow('JSON object')
+  })
+
+  it('limits the frequency of reads only where it says so', () => {
+    for (const FREQUENCY_LIMIT of [undefined, '0'])
+      expect(loadConfig({ ...env, FREQUENCY_LIMIT })).not.toHaveProperty('readsPerDay')
+    for (const reads of [1, 1_000_000])
+      expect(loadConfig({ ...env, FREQUENCY_LIMIT: String(reads) }).readsPerDay).toBe(reads)
   })
 
   describe('of the rate limits', () => {

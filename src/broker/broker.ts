@@ -24,6 +24,8 @@ export interface Broker {
   readonly countRefusal: CountRefusal
   /** The class under which a client is registered. */
   readonly classOf: (client: string) => Promise<Class>
+  /** How often a consent may be read on a day (UTC) while the customer is not there; absent: as often as one likes. */
+  readonly readsPerDay?: number
   /** The authorization server's issuer identifier, and the base of every URL given out. */
   readonly issuer: string
   readonly observe: Observe

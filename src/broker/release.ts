@@ -7,9 +7,10 @@ import { openAccounts, type HeldAccount } from '../storage/held_accounts.ts'
 import { random128 } from '../storage/ids.ts'
 import { revocableNames } from '../storage/token_ids.ts'
 import type { LinkKey } from '../storage/vault.ts'
-import type { Draft } from './append.ts'
+import { DoorUnavailable, type Draft } from './append.ts'
 import type { Broker } from './broker.ts'
 import { commitment } from './commitment.ts'
+import { withinFrequency, type Frequency } from './frequency.ts'
 import { recordRefusal } from './record_refusal.ts'
 
 /** An answer not sent within this time of its entry is dropped, so that a revocation can name the last possible instant. */
@@ -23,6 +24,8 @@ export interface Asking {
   /** The access token's `jti`; absent on our own page. */
   readonly jti?: string
   readonly delivery: Delivery
+  /** The recipient reads by itself: by its own word the customer is not there. */
+  readonly unattended?: boolean
   /** `x-fapi-interaction-id`, a UUID. */
   readonly interaction: string
 }
@@ -62,6 +65,8 @@ export interface Released {
   readonly at: string
   /** `performance.now()` at which the answer must have been sent, or be dropped. */
   readonly deadline: number
+  /** How often more it may be read today; absent where that is not limited. */
+  readonly frequency?: Frequency
 }
 
 /** The entry was made, but too late for the answer to be sent. */
@@ -78,7 +83,7 @@ const asUuid = (id: string): string =>
 /**
  * The data path, and the only one: early check → fetch → minimise → `append(release)` → the answer. Nothing leaves before the
  * entry that records it is durable; what the bank returned is dropped when the consent ended meanwhile. Throws `Refusal`, which
- * is then recorded, or what the bank, the door or the clock made impossible.
+ * is then recorded, `FrequencyUsedUp`, or what the bank, the door or the clock made impossible.
  */
 export async function release(
   broker: Broker,
@@ -97,18 +102,21 @@ export async function release(
   if (standing === undefined) throw new Refusal('consent_unknown')
   try {
     const { access, fetching } = prepare(broker, asking, { standing, wanted, fetchId })
-    const fetched = await fetch(fetching)
-    // An entry names one account at least: where the bank gave none, those that were asked for.
-    const carried = {
-      ...access,
-      accounts: fetched.accounts.length === 0 ? access.accounts : fetched.accounts,
+    const read = async () => {
+      const fetched = await fetch(fetching)
+      // An entry names one account at least: where the bank gave none, those that were asked for.
+      const carried = {
+        ...access,
+        accounts: fetched.accounts.length === 0 ? access.accounts : fetched.accounts,
+      }
+      return enterRelease(broker, asking, {
+        access: carried,
+        fetched,
+        fetchId,
+        key: fetching.key,
+      })
     }
-    return await enterRelease(broker, asking, {
-      access: carried,
-      fetched,
-      fetchId,
-      key: fetching.key,
-    })
+    return await withinFrequency(broker, asking, read, mayHaveEntered)
   } catch (error) {
     if (error instanceof Refusal)
       await recordRefusal(broker, {
@@ -121,6 +129,10 @@ export async function release(
     throw error
   }
 }
+
+/** After these the release may stand in the ledger, although nobody has its answer. */
+const mayHaveEntered = (error: unknown): boolean =>
+  error instanceof AnswerTooLate || error instanceof DoorUnavailable
 
 /** The cheap refusals, and everything a fetch needs. */
 function prepare(

@@ -91,7 +91,7 @@ const openApiWords = [
 /** Compiles the schemas of the document, each found by `schemaAt`. */
 export function openValidators(document: OpenApi): Ajv2020 {
   const ajv = new Ajv2020({ allErrors: true })
-  addFormats.default(ajv, ['date', 'date-time', 'uri', 'uuid'])
+  addFormats.default(ajv, ['date', 'date-time', 'ipv4', 'ipv6', 'uri', 'uuid'])
   ajv.addVocabulary(openApiWords)
   return ajv.addSchema(document, root)
 }

@@ -1,6 +1,7 @@
-import type { Router } from 'express'
+import type { Response, Router } from 'express'
 import { BadPageKey } from '../broker/page_key.ts'
 import { readAccount, readAccounts, readTransactions } from '../broker/read_accounts.ts'
+import type { Released } from '../broker/release.ts'
 import { ContractError } from './contract.ts'
 import { askingOf, callerOf, exactRouter, interaction, notAllowed, type Api } from './resource.ts'
 import { sendReleased } from './send_released.ts'
@@ -11,13 +12,15 @@ import { timeRange, type TimeRange } from './time_range.ts'
  * nothing, so there is none.
  */
 export function fdxRoutes(api: Api): Router {
-  const { broker, contract } = api
+  const { broker, contract, limits } = api
   const accounts = contract.reader<object>('listAccounts')
   const account = contract.reader<{ path: { accountId: string } }>('getAccount')
   const transactions = contract.reader<{
     path: { accountId: string }
     query: TimeRange & { pageKey?: string; limit?: number }
   }>('listTransactions')
+  const answer = async (res: Response, reading: Promise<Released>) =>
+    sendReleased(res, await limits.tellingFrequency(res, reading))
   const router = exactRouter()
   router.use('/fdx/v6/accounts', interaction)
 
@@ -27,7 +30,7 @@ export function fdxRoutes(api: Api): Router {
     .get(async (req, res) => {
       const asking = askingOf(await callerOf(api, req), res)
       accounts(req)
-      sendReleased(res, await readAccounts(broker, { ...asking, delivery: 'in_thread' }))
+      await answer(res, readAccounts(broker, { ...asking, delivery: 'in_thread' }))
     })
     .all(notAllowed('GET'))
 
@@ -37,12 +40,8 @@ export function fdxRoutes(api: Api): Router {
     .get(async (req, res) => {
       const asking = askingOf(await callerOf(api, req), res)
       const { path } = account(req)
-      const released = await readAccount(
-        broker,
-        { ...asking, delivery: 'in_thread' },
-        path.accountId,
-      )
-      sendReleased(res, released)
+      const reading = readAccount(broker, { ...asking, delivery: 'in_thread' }, path.accountId)
+      await answer(res, reading)
     })
     .all(notAllowed('GET'))
 
@@ -53,7 +52,7 @@ export function fdxRoutes(api: Api): Router {
       const asking = askingOf(await callerOf(api, req), res)
       const { path, query } = transactions(req)
       const { pageKey, limit } = query
-      const released = await readTransactions(
+      const reading = readTransactions(
         broker,
         { ...asking, delivery: 'in_thread' },
         {
@@ -63,7 +62,7 @@ export function fdxRoutes(api: Api): Router {
           ...(limit === undefined ? {} : { limit }),
         },
       ).catch(refusePageKey)
-      sendReleased(res, released)
+      await answer(res, reading)
     })
     .all(notAllowed('GET'))
 

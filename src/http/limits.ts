@@ -1,5 +1,7 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import type { Broker } from '../broker/broker.ts'
+import { FrequencyUsedUp, type Frequency } from '../broker/frequency.ts'
+import type { Released } from '../broker/release.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { CountRequest, OpenCounter } from '../storage/rate_counters.ts'
 import { addressOf, networkOf } from './network.ts'
@@ -15,6 +17,8 @@ import {
   type Surface,
 } from './rate_limits.ts'
 import { interaction } from './resource.ts'
+
+const day_s = 86_400
 
 /** Where requests are counted, and what is allowed of each group; a group that is not named is not limited. */
 export interface RateLimiting {
@@ -36,6 +40,8 @@ export interface Limits {
   readonly byAddress: RequestHandler
   /** Counts a request by the client that it was authenticated as. */
   byClient(req: Request, client: string): Promise<void>
+  /** Tells how often a consent may still be read without the customer: with what was read, and when that was used up. */
+  tellingFrequency(res: Response, reading: Promise<Released>): Promise<Released>
 }
 
 export function openLimits(
@@ -58,7 +64,7 @@ export function openLimits(
     const reset_s = Math.max(1, Math.ceil(reset_ms / 1000))
     // What caches keep would tell one caller's count to another.
     if (over || group !== 'files')
-      tellLimit(req, { name, quota: found.points, window_s: seconds, remaining, reset_s })
+      tellLimit(req.res, { name, quota: found.points, window_s: seconds, remaining, reset_s })
     if (!over) return
     metrics.add('countersign_limited_total', { group, by })
     throw new RequestError(429, 'too_many_requests', 'there were too many requests: wait', {
@@ -72,7 +78,26 @@ export function openLimits(
       next()
     },
     byClient: (req, client) => spend(req, 'client', client),
+    async tellingFrequency(res, reading) {
+      try {
+        const released = await reading
+        if (released.frequency !== undefined) tellFrequency(res, released.frequency)
+        return released
+      } catch (error) {
+        if (error instanceof FrequencyUsedUp) {
+          tellFrequency(res, error.frequency)
+          metrics.add('countersign_limited_total', { group: 'unattended', by: 'consent' })
+        }
+        throw error
+      }
+    },
   }
+}
+
+function tellFrequency(res: Response, { max, remaining, reset_ms }: Frequency): void {
+  const reset_s = Math.ceil(reset_ms / 1000)
+  const window = { quota: max, window_s: day_s, remaining, reset_s }
+  tellLimit(res, { name: policyName('unattended', 'consent'), ...window })
 }
 
 const policyName = (group: string, by: string): string => `${group}-${by}`
@@ -87,8 +112,8 @@ interface Standing {
 }
 
 /** Adds a limit to `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10), lists of structured fields. */
-export function tellLimit(
-  { res }: Request,
+function tellLimit(
+  res: Response | undefined,
   { name, quota, window_s, remaining, reset_s }: Standing,
 ): void {
   const add = (header: string, member: string) => {

@@ -5,6 +5,7 @@ import { resourceError } from '../authorization/resource_error.ts'
 import { pointingToMetadata } from '../authorization/resource_metadata.ts'
 import { DoorBusy, DoorUnavailable, ReleasesStopped } from '../broker/append.ts'
 import { BankRefused, BankUnavailable } from '../broker/bank_port.ts'
+import { FrequencyUsedUp } from '../broker/frequency.ts'
 import { AnswerTooLate } from '../broker/release.ts'
 import { Refusal, type RefusalReason } from '../consent/refusal.ts'
 import { databaseUnavailable } from '../storage/unavailable.ts'
@@ -84,6 +85,11 @@ export function problemOf(error: unknown): Problem {
     return {
       ...problem(refusals[error.reason], error.reason, error.message),
       headers: error.reason === 'token_revoked' ? tokenRevoked(error.message).headers : {},
+    }
+  if (error instanceof FrequencyUsedUp)
+    return {
+      ...problem(429, 'frequency_limit', error.message),
+      headers: { 'Retry-After': String(Math.ceil(error.frequency.reset_ms / 1000)) },
     }
   if (error instanceof DoorBusy) return retry(1, 'busy', 'the ledger is busy')
   if (error instanceof ReleasesStopped)

@@ -17,7 +17,7 @@ export interface Api {
   readonly broker: Broker
   readonly authorization: Authorization
   readonly contract: Contract
-  readonly limits: Pick<Limits, 'byClient'>
+  readonly limits: Pick<Limits, 'byClient' | 'tellingFrequency'>
 }
 
 /** A router to which a path has one spelling. */
@@ -61,7 +61,18 @@ export function askingOf(
 ): Omit<Asking, 'delivery'> {
   if (bank === undefined || consentId === undefined)
     throw insufficientScope('the access token opens no consent')
-  return { bank, consentId, client: clientId, jti, interaction: interactionOf(res) }
+  return {
+    ...{ bank, consentId, client: clientId, jti, interaction: interactionOf(res) },
+    unattended: isUnattended(res.req),
+  }
+}
+
+/** FDX has a header for it. FAPI tells the address of a customer who is there, which is not looked at. */
+function isUnattended({ headers }: Request): boolean {
+  const actor = headers['fdx-api-actor-type']
+  return actor === undefined
+    ? headers['x-fapi-customer-ip-address'] === undefined
+    : actor !== 'USER'
 }
 
 /**
