@@ -20,7 +20,7 @@ import { openEarlyCheck } from './storage/early_check.ts'
 import { findLedger } from './storage/ledgers.ts'
 import { isDatabaseUrl, openMarks } from './storage/marks_place.ts'
 import { pendingMigrations } from './storage/migrate.ts'
-import { memoryCounter, postgresCounters } from './storage/rate_counters.ts'
+import { memoryCounters, postgresCounters } from './storage/rate_counters.ts'
 import { openRefusalCounter } from './storage/refusals.ts'
 import { unfitness } from './storage/readiness.ts'
 import { openVault } from './storage/vault.ts'
@@ -99,7 +99,7 @@ function limitingOf({ rateLimits, masterKey }: Config, db: Database): RateLimiti
     case 'off':
       return unlimited
     case 'memory':
-      return { counter: memoryCounter, budgets }
+      return { counter: memoryCounters(), budgets }
     case 'postgres': {
       const secret = Buffer.from(hkdfSync('sha256', masterKey, '', 'countersign rate limits', 32))
       return { counter: postgresCounters(db, { secret }), budgets }

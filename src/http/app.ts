@@ -3,7 +3,7 @@ import helmet from 'helmet'
 import type { Authorization } from '../authorization/authorization.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Log } from '../observe/log.ts'
-import { memoryCounter } from '../storage/rate_counters.ts'
+import { memoryCounters } from '../storage/rate_counters.ts'
 import type { Caller } from './authenticate.ts'
 import { consentRoutes } from './consent_routes.ts'
 import { consentSearchRoutes } from './consent_search_routes.ts'
@@ -24,7 +24,7 @@ export function createApp(
   broker: Broker,
   authorization: Authorization,
   log: Log,
-  limiting: RateLimiting = { counter: memoryCounter, budgets: rateLimits },
+  limiting: RateLimiting = { counter: memoryCounters(), budgets: rateLimits },
 ): Express {
   const limits = openLimits(limiting, log.metrics)
   const api = { broker, authorization, contract: openContract(), limits }

@@ -27,11 +27,13 @@ export interface Spent {
 /** Counts one request of this key. Never fails, and never takes longer than the database may take to answer. */
 export type CountRequest = (key: string) => Promise<Spent>
 
-/** Where requests are counted. */
+/** Where requests are counted. The same name is the same count: two servers of one process count together. */
 export type OpenCounter = (counted: Counted) => CountRequest
 
 /** Counts the requests of this process alone. */
-export const memoryCounter: OpenCounter = (counted) => counterOf(limiterOf(counted))
+export function memoryCounters(): OpenCounter {
+  return onceByName((counted) => counterOf(limiterOf(counted)))
+}
 
 /**
  * Counts the requests of all processes in one table. `secret` is theirs alone: a key is kept as its HMAC, so that the table
@@ -42,7 +44,7 @@ export function postgresCounters(
   { knex }: Database,
   { secret, answer_ms_max = 1_000 }: { secret: Buffer; answer_ms_max?: number },
 ): OpenCounter {
-  return (counted) => {
+  return onceByName((counted) => {
     const { name, points, window_s } = counted
     const shared = new RateLimiterPostgres({
       ...{ storeClient: knex, storeType: 'knex', tableName: 'rate_limits', tableCreated: true },
@@ -56,6 +58,15 @@ export function postgresCounters(
       }),
     )
     return (key) => count(createHmac('sha256', secret).update(key).digest('base64url'))
+  })
+}
+
+function onceByName(open: OpenCounter): OpenCounter {
+  const opened = new Map<string, CountRequest>()
+  return (counted) => {
+    const count = opened.get(counted.name) ?? open(counted)
+    opened.set(counted.name, count)
+    return count
   }
 }
 

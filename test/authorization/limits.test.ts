@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
-import { memoryCounter } from '../../src/storage/rate_counters.ts'
+import { memoryCounters } from '../../src/storage/rate_counters.ts'
 import { authorizationApp, type AuthorizationApp } from '../support/authorization_app.ts'
 import { contractCheck } from '../support/contract_check.ts'
 
@@ -8,7 +8,7 @@ let oauth: AuthorizationApp
 
 beforeAll(async () => {
   oauth = await authorizationApp({
-    limiting: { counter: memoryCounter, budgets: { calls: { client: 3 } } },
+    limiting: { counter: memoryCounters(), budgets: { calls: { client: 3 } } },
   })
 })
 
@@ -43,4 +43,11 @@ it('counts nobody for what another sends in its name', async () => {
   for (let i = 0; i < 4; i++)
     await other.push({ client_id: client.id, client_assertion: 'x'.repeat(100) }).expect(401)
   await client.push().expect(201)
+})
+
+it('lets a client end its tokens when it has used up everything else', async () => {
+  const client = await oauth.client()
+  const { body } = await client.redeem(await client.code()).expect(200)
+  while ((await client.push()).status !== 429);
+  for (const token of [body.access_token, body.refresh_token]) await client.end(token).expect(200)
 })

@@ -9,7 +9,7 @@ import { openContract, readDocument } from '../../src/http/contract.ts'
 import { rateLimits, routeFacts, window_s } from '../../src/http/rate_limits.ts'
 import { openDatabase, type Database } from '../../src/storage/database.ts'
 import { purgeGlobal } from '../../src/storage/purge.ts'
-import { memoryCounter, postgresCounters } from '../../src/storage/rate_counters.ts'
+import { memoryCounters, postgresCounters } from '../../src/storage/rate_counters.ts'
 import { apiApp, bank, recipient, type ActiveConsent, type ApiApp } from '../support/api_app.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -38,7 +38,7 @@ afterAll(async () => {
 })
 
 const inMemory = (budgets: RateLimiting['budgets']): RateLimiting => ({
-  ...{ counter: memoryCounter, budgets },
+  ...{ counter: memoryCounters(), budgets },
 })
 const inPostgres = (budgets: RateLimiting['budgets'], secret: Buffer): RateLimiting => ({
   // A machine that is busy with other tests may be slow to answer.
@@ -134,6 +134,15 @@ describe('by address', () => {
       jest.useRealTimers()
     }
   })
+})
+
+it('two servers of one process count together', async () => {
+  const limiting = inMemory({ data: { address: 2 } })
+  const [one, two] = [api.limited(limiting), api.limited(limiting)]
+  await one.call('get', accounts).expect(401)
+  await two.call('get', accounts).expect(401)
+  await one.call('get', accounts).expect(429)
+  await two.call('get', accounts).expect(429)
 })
 
 describe('by client', () => {
