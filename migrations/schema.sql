@@ -160,11 +160,13 @@ create table consents (
   ended_by text,
   ended_cause text,
   revocation_reason text,
+  updated_by text,
   constraint consents_pkey PRIMARY KEY (bank_id, id),
   constraint consents_ended_by_check CHECK ((ended_by = ANY (ARRAY['customer'::text, 'recipient'::text, 'bank'::text, 'operator'::text]))),
   constraint consents_ended_cause_check CHECK ((ended_cause = ANY (ARRAY['term'::text, 'unredeemed'::text]))),
   constraint consents_revocation_reason_check CHECK ((revocation_reason = ANY (ARRAY['USER_ACTION'::text, 'BUSINESS_RULE'::text]))),
   constraint consents_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'active'::text, 'declined'::text, 'revoked'::text, 'expired'::text]))),
+  constraint consents_updated_by_check CHECK ((updated_by = ANY (ARRAY['client'::text, 'authorization_server'::text]))),
   constraint ended_matches_state CHECK ((((state = 'revoked'::text) = ((ended_by IS NOT NULL) AND (ended_at IS NOT NULL) AND (revocation_reason IS NOT NULL))) AND ((state = 'expired'::text) = ((ended_cause IS NOT NULL) AND (ended_at IS NOT NULL))))),
   constraint granted_has_terms CHECK (((state = ANY (ARRAY['active'::text, 'revoked'::text, 'expired'::text])) = ((terms IS NOT NULL) AND (granted_at IS NOT NULL) AND (expires_at IS NOT NULL) AND (link_id IS NOT NULL))))
 );

@@ -3,7 +3,7 @@ import { revokeConsent } from '../broker/revoke_consent.ts'
 import { scopeOf } from '../consent/cluster.ts'
 import { notActive } from '../consent/consent.ts'
 import { Refusal } from '../consent/refusal.ts'
-import { readConsent } from '../storage/consents.ts'
+import { readShown } from '../storage/consent_search.ts'
 import { inBank } from '../storage/database.ts'
 import { bankIdOf } from '../storage/ids.ts'
 import { isRevoked } from '../storage/revoked_tokens.ts'
@@ -26,7 +26,7 @@ export async function queryGrant(
   const bank = bankIdOf(id)
   if (bank === undefined) throw unknown()
   const { found, revoked } = await inBank(broker.db, bank, async (tx) => ({
-    found: await readConsent(tx, bank, id),
+    found: await readShown(tx, bank, id),
     revoked: caller.consentId !== undefined && (await isRevoked(tx, bank, caller.jti)),
   }))
   if (revoked) throw new OAuthError('invalid_token', 'the access token was revoked')
@@ -36,12 +36,14 @@ export async function queryGrant(
     notActive(found.consent, new Date(broker.now()).toISOString()) !== undefined
   )
     throw unknown()
-  const { consent, requested } = found
+  const { consent, requested, firstGranted, updatedBy } = found
   const { terms, granted } = consent
   return {
     scopes: [{ scope: scopeOf(terms.clusters), resource: [resource] }],
     authorization_details: grantedDetails(consent, requested),
+    created_at: seconds(firstGranted ?? granted),
     last_updated: seconds(granted),
+    updated_by: updatedBy,
     expires_at: seconds(terms.expires),
   }
 }

@@ -35,7 +35,7 @@ export function metadata(issuer: string) {
     token_endpoint: issuer + paths.token,
     jwks_uri: issuer + paths.jwks,
     grant_management_endpoint: issuer + paths.grants,
-    grant_management_actions_supported: ['create', 'query', 'revoke'],
+    grant_management_actions_supported: ['create', 'replace', 'query', 'revoke'],
     grant_management_action_required: false,
     scopes_supported: scopeNames,
     authorization_details_types_supported: [details_type],

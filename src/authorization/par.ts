@@ -2,14 +2,14 @@ import type { Broker } from '../broker/broker.ts'
 import { recordRefusal } from '../broker/record_refusal.ts'
 import { mayBeApproved } from '../consent/class.ts'
 import { scopeOf } from '../consent/cluster.ts'
-import { permits } from '../consent/consent.ts'
+import { notActive, permits } from '../consent/consent.ts'
 import type { RequestedTerms } from '../consent/terms.ts'
 import { findApproval } from '../storage/approvals.ts'
 import { addEvent } from '../storage/authorization_events.ts'
 import type { Recipient } from '../storage/clients.ts'
-import { insertRequested } from '../storage/consents.ts'
+import { findConsent, insertRequested } from '../storage/consents.ts'
 import { inBank } from '../storage/database.ts'
-import { random128, random256, routed } from '../storage/ids.ts'
+import { bankIdOf, random128, random256, routed } from '../storage/ids.ts'
 import {
   insertPushedRequest,
   requestUriOf,
@@ -56,8 +56,11 @@ export async function pushRequest(
       "profile.page_id is not one of the client's registered pages",
     )
   const handle = routed(terms.bank, random256())
+  const checked = checkedParameters(form, { client, terms, binding })
+  const replaces = await replacedGrant(broker, form, terms)
   const pushed: PushedRequest = {
-    ...checkedParameters(form, { client, terms, binding }),
+    ...checked,
+    ...(replaces === undefined ? {} : { replaces }),
     bank: terms.bank,
     clientId: client.id,
     consentId: routed(terms.bank, random128()),
@@ -91,6 +94,32 @@ async function requestedOf(
   if (client.signedRequests)
     throw new OAuthError('invalid_request', 'the client is registered to sign its requests')
   return form
+}
+
+/**
+ * The grant that the request replaces (Grant Management §5.1), when it does: an active one of this recipient, at the bank that is
+ * asked. Whether the customer is its own shows only after the login.
+ */
+async function replacedGrant(
+  broker: Broker,
+  form: Form,
+  { recipient, bank }: RequestedTerms,
+): Promise<string | undefined> {
+  const action = form.get('grant_management_action')
+  const id = form.get('grant_id')
+  if (action !== undefined && action !== 'create' && action !== 'replace')
+    throw new OAuthError('invalid_request', 'grant_management_action is create or replace')
+  if ((action === 'replace') !== (id !== undefined))
+    throw new OAuthError('invalid_request', 'grant_id comes with replace, and replace with it')
+  if (id === undefined) return undefined
+  const at = new Date(broker.now()).toISOString()
+  const ofBank = bankIdOf(id)
+  const found = ofBank === undefined ? undefined : await findConsent(broker.db, ofBank, id)
+  if (found?.consent.recipient !== recipient || notActive(found.consent, at) !== undefined)
+    throw new OAuthError('invalid_grant_id', 'no active grant of this client', { status: 400 })
+  if (ofBank !== bank)
+    throw new OAuthError('invalid_authorization_details', 'the grant is at another bank')
+  return id
 }
 
 async function refuseUnlessPermitted(
@@ -139,12 +168,10 @@ function checkedParameters(
   }
 }
 
-/** What is asked for: a code, and a new grant. */
+/** What is asked for: a code. */
 function checkKind(form: Form): void {
   if (required(form, 'response_type') !== 'code')
     throw new OAuthError('unsupported_response_type', 'response_type is code')
-  if ((form.get('grant_management_action') ?? 'create') !== 'create' || form.has('grant_id'))
-    throw new OAuthError('invalid_request', 'the only grant_management_action is create')
 }
 
 function checkScope(form: Form, { clusters }: RequestedTerms): void {

@@ -13,9 +13,9 @@ import type { Decision } from './append.ts'
 import type { BankLogin } from './bank_port.ts'
 import { keepBankTokens } from './bank_tokens.ts'
 import type { Broker } from './broker.ts'
+import { changedConsent } from './changed_consent.ts'
 import { commitment } from './commitment.ts'
 import { recordRefusal } from './record_refusal.ts'
-import { save } from './revoke_consent.ts'
 
 /** What the customer approved, and the login that proves it was them. */
 export interface Approved {
@@ -29,6 +29,8 @@ export interface Approved {
   readonly termsCommitment: string
   readonly accounts: readonly { readonly bankAccountId: string; readonly display: string }[]
   readonly disclosure: ShownDisclosure
+  /** The grant that the request names, to be replaced. */
+  readonly replaces?: string
   /** The interaction id of the browser's session. */
   readonly interaction?: string
 }
@@ -36,6 +38,7 @@ export interface Approved {
 /** A draft of a grant: everything but what the lock decides. */
 interface Grant {
   readonly consentId: string
+  readonly replaces: string | undefined
   readonly linkId: string
   readonly bankTokenId: string
   readonly terms: Omit<Terms, 'expires'>
@@ -51,9 +54,10 @@ interface Grant {
 }
 
 /**
- * requested → active, at the customer's approval. Where the same link already has an active consent of this recipient, purpose
- * and delivery, that one gets the new terms instead and keeps its id. Returns the id of the consent that is now active.
- * Throws `Refusal`, which is recorded, when the bank's approval of the recipient does not stand or cover the terms.
+ * requested → active, at the customer's approval; or new terms for an active consent, which keeps its id: for the one that the
+ * request replaces, and else for one of the same link, recipient, purpose and delivery. Returns the id of the consent that is
+ * now active. Throws `Refusal`, which is recorded, when the bank's approval of the recipient does not stand or cover the
+ * terms, and `CannotReplace`.
  *
  * What the grant needs beside the ledger (link, key, bank tokens) is stored before, and gives no right to anything.
  */
@@ -61,7 +65,7 @@ export async function grantConsent(
   broker: Broker,
   approved: Approved,
 ): Promise<{ consentId: string; at: string }> {
-  const { bank, consentId } = approved
+  const { bank, consentId, replaces } = approved
   const record = await findConsent(broker.db, bank, consentId)
   if (record === undefined) throw new Refusal('consent_unknown')
   const { recipient } = record.consent
@@ -69,7 +73,7 @@ export async function grantConsent(
   let active = consentId
   const outcome = await broker.door.append(bank, {
     names: {
-      consents: [consentId],
+      consents: replaces === undefined ? [consentId] : [consentId, replaces],
       recipients: [recipient],
       identical: {
         linkId: prepared.linkId,
@@ -79,11 +83,11 @@ export async function grantConsent(
       },
     },
     decide(state) {
-      const twin = [...state.consents.values()].find((one) => isTwin(one, prepared))
-      active = twin?.consent.id ?? consentId
-      return twin === undefined
+      const changed = changedUnder(state, prepared)
+      active = changed?.consent.id ?? consentId
+      return changed === undefined
         ? decideGrant(state, prepared)
-        : decideReplace(state, prepared, twin)
+        : decideReplace(state, prepared, changed)
     },
   })
   if (outcome.kind !== 'refused') return { consentId: active, at: outcome.at }
@@ -126,6 +130,7 @@ async function prepareGrant(
     })
     return {
       consentId,
+      replaces: approved.replaces,
       interaction: approved.interaction,
       linkId: link.id,
       bankTokenId,
@@ -163,18 +168,16 @@ async function prepareGrant(
   })
 }
 
-function isTwin(
-  { consent, linkId }: ConsentRecord,
-  { consentId, linkId: ours, terms }: Grant,
-): boolean {
-  return (
-    consent.state === 'active' &&
-    consent.id !== consentId &&
-    linkId === ours &&
-    consent.recipient === terms.recipient &&
-    consent.terms.purpose === terms.purpose &&
-    consent.terms.delivery === terms.delivery
-  )
+function changedUnder(
+  state: LedgerState,
+  { consentId, replaces, linkId, terms }: Grant,
+): ConsentRecord | undefined {
+  const ofLink = [...state.consents.values()].filter((one) => one.linkId === linkId)
+  const { recipient, purpose, delivery } = terms
+  return changedConsent(ofLink, {
+    ...{ consentId, recipient, purpose, delivery, at: state.at },
+    ...(replaces === undefined ? {} : { replaces }),
+  })
 }
 
 /** The end is counted from the moment of the entry, which only the lock knows. */
@@ -200,7 +203,10 @@ function decideGrant(state: LedgerState, prepared: Grant): Decision {
   return {
     entry: { kind: 'consent.grant', body: { ...terms, ...prepared.evidence, consent: moved.id } },
     effects: [
-      { kind: 'consent.save', record: { ...record, consent: moved, linkId, bankTokenId }, sealed },
+      {
+        ...{ kind: 'consent.save', updatedBy: 'client', sealed },
+        record: { ...record, consent: moved, linkId, bankTokenId },
+      },
       approvedEvent(moved.id, prepared),
     ],
   }
@@ -211,13 +217,16 @@ const approvedEvent = (consent: string, { interaction }: Grant): Effect => ({
   event: { consent, event: 'approved', ...(interaction === undefined ? {} : { interaction }) },
 })
 
-/** The pending consent gives way: the active one takes its terms, and its bank token in place of its own. */
-function decideReplace(state: LedgerState, prepared: Grant, twin: ConsentRecord): Decision {
+/**
+ * The pending consent gives way: the active one takes its terms, with handles of its own for the accounts, and its bank token in
+ * place of the one it had. What was fetched under the old terms names old handles, and so is not released under the new ones.
+ */
+function decideReplace(state: LedgerState, prepared: Grant, before: ConsentRecord): Decision {
   const pending = state.consents.get(prepared.consentId)
   if (pending === undefined) return { refused: 'consent_unknown' }
   if (pending.consent.state !== 'requested') return { refused: 'consent_not_active' }
   const terms = fixTerms(state, prepared, pending)
-  const moved = replace(twin.consent, {
+  const moved = replace(before.consent, {
     terms,
     approval: state.approvals.get(terms.recipient),
     at: state.at,
@@ -233,55 +242,14 @@ function decideReplace(state: LedgerState, prepared: Grant, twin: ConsentRecord)
       { kind: 'consent.remove', id: prepared.consentId, into: moved.id },
       approvedEvent(moved.id, prepared),
       {
-        kind: 'consent.save',
-        record: { ...twin, requested: pending.requested, consent: moved, linkId, bankTokenId },
+        ...{ kind: 'consent.save', updatedBy: 'client' },
+        record: { ...before, requested: pending.requested, consent: moved, linkId, bankTokenId },
         sealed,
       },
       { kind: 'refresh_tokens.end', consent: moved.id },
-      ...(twin.bankTokenId === undefined
+      ...(before.bankTokenId === undefined
         ? []
-        : [{ kind: 'bank_token.end', id: twin.bankTokenId } as const]),
+        : [{ kind: 'bank_token.end', id: before.bankTokenId } as const]),
     ],
   }
-}
-
-/**
- * The customer narrows an active consent to some of its accounts: new terms, the same login, the same tokens. Throws `Refusal`
- * when it does not stand, or the accounts are not all among its own.
- */
-export async function narrowConsent(
-  broker: Broker,
-  { bank, consentId, accounts }: { bank: string; consentId: string; accounts: readonly string[] },
-): Promise<{ at: string }> {
-  const outcome = await broker.door.append(bank, {
-    names: { consents: [consentId], recipients: await recipientOf(broker, bank, consentId) },
-    urgent: true,
-    decide(state): Decision {
-      const record = state.consents.get(consentId)
-      if (record?.consent.state !== 'active')
-        return { refused: record === undefined ? 'consent_unknown' : 'consent_not_active' }
-      const { consent } = record
-      if (!accounts.every((handle) => consent.terms.accounts.includes(handle)))
-        return { refused: 'account_not_covered' }
-      if (accounts.length === consent.terms.accounts.length) return {}
-      const terms = { ...consent.terms, accounts }
-      const moved = replace(consent, {
-        terms,
-        approval: state.approvals.get(consent.recipient),
-        at: state.at,
-      })
-      if (typeof moved === 'string') return { refused: moved }
-      return {
-        entry: { kind: 'consent.replace', body: { ...terms, by: 'customer', consent: consentId } },
-        effects: [save(record, moved)],
-      }
-    },
-  })
-  if (outcome.kind === 'refused') throw new Refusal(outcome.reason)
-  return { at: outcome.at }
-}
-
-async function recipientOf(broker: Broker, bank: string, consentId: string): Promise<string[]> {
-  const record = await findConsent(broker.db, bank, consentId)
-  return record === undefined ? [] : [record.consent.recipient]
 }

@@ -85,7 +85,10 @@ export function endings(record: ConsentRecord): Effect[] {
 }
 
 /** The effect that keeps a move. Bugs only: a move that was refused is no consent. */
-export function save(record: ConsentRecord, moved: Consent | string): Effect {
+export function save(
+  record: ConsentRecord,
+  moved: Consent | string,
+): Extract<Effect, { kind: 'consent.save' }> {
   if (typeof moved === 'string')
     throw new Error(`consent ${record.consent.id} cannot move: ${moved}`)
   return { kind: 'consent.save', record: { ...record, consent: moved } }

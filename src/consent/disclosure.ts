@@ -1,10 +1,10 @@
 import { clusterNames, clusters, type Cluster } from './cluster.ts'
 import { plainDate } from './plain_date.ts'
 import { purposeLabel } from './purpose.ts'
-import { expiryOf, limits, type RequestedTerms } from './terms.ts'
+import { expiryOf, limits, type Delivery, type RequestedTerms, type Terms } from './terms.ts'
 
 /** Changes whenever a word below changes: a grant names the wording it was given under. */
-export const disclosure_version = '1'
+export const disclosure_version = '2'
 
 /** What the disclosure is told. All of it may be known to anyone: the text is kept by its hash in a public ledger. */
 export interface DisclosureFacts {
@@ -14,6 +14,8 @@ export interface DisclosureFacts {
   readonly bank: string
   /** Where the customer looks at connections and ends them. */
   readonly connectionsUrl: string
+  /** The permission that the request changes, as it stands: its terms, and since when they do, RFC 3339 UTC. */
+  readonly before?: { readonly terms: Terms; readonly granted: string }
   /** When it is shown, in milliseconds since the epoch: the end is given as a date, UTC. */
   readonly at: number
 }
@@ -39,6 +41,7 @@ export function disclosureText(facts: DisclosureFacts): {
 } {
   const parts = [
     whoAsks(facts),
+    ...whatChanges(facts),
     whatFor(facts),
     whichData(facts),
     howDelivered(facts),
@@ -58,6 +61,45 @@ const whoAsks = ({ recipient, bank }: DisclosureFacts): DisclosurePart => ({
   heading: 'Who asks',
   paragraphs: [`${recipient} asks for data about your accounts at ${bank}, your bank.`],
 })
+
+/** A permission that is changed: what stays as it was is named too, so that nobody has to compare. */
+function whatChanges({ recipient, requested, before, at }: DisclosureFacts): DisclosurePart[] {
+  if (before === undefined) return []
+  const { terms, granted } = before
+  const change = (what: string, old: string, now: string) =>
+    old === now ? `${what}: ${now}, as before` : `${what}: until now ${old}; from now on ${now}`
+  return [
+    {
+      heading: 'This changes a permission that you gave before',
+      paragraphs: [
+        `On ${plainDate(granted)} (UTC) you gave ${recipient} access. If you approve, these terms take the place of those, at once. ` +
+          'If you decline, that permission goes on as it was.',
+      ],
+      items: [
+        'Accounts: until now those named below as shared before; from now on those you tick',
+        change('Data', dataWords(terms), dataWords(requested)),
+        change('Purpose', purposeLabel(terms.purpose), purposeLabel(requested.purpose)),
+        change(
+          'How it reaches you',
+          deliveryWords[terms.delivery],
+          deliveryWords[requested.delivery],
+        ),
+        change('End', plainDate(terms.expires), plainDate(expiryOf(requested, { at }))),
+      ],
+    },
+  ]
+}
+
+const dataWords = (terms: Pick<Terms, 'clusters' | 'lookback_days'>): string =>
+  clusterNames
+    .filter((name) => terms.clusters.includes(name))
+    .map((name) => clusterWords(name, terms.lookback_days))
+    .join(', ')
+
+const deliveryWords: Readonly<Record<Delivery, string>> = {
+  in_thread: 'in your Messenger conversation, where Meta sees it',
+  link_out: 'on a page of Countersign, for you alone',
+}
 
 // 1033.411(b)(3); 1033.421(a)(2)
 const whatFor = ({ recipient, requested }: DisclosureFacts): DisclosurePart => ({

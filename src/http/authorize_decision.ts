@@ -5,6 +5,7 @@ import { authorizationResponse } from '../authorization/authorization_response.t
 import { issueCode } from '../authorization/code.ts'
 import type { BankLogin } from '../broker/bank_port.ts'
 import type { Broker } from '../broker/broker.ts'
+import { CannotReplace } from '../broker/changed_consent.ts'
 import { declineConsent } from '../broker/decline_consent.ts'
 import { grantConsent } from '../broker/grant_consent.ts'
 import { Refusal } from '../consent/refusal.ts'
@@ -28,7 +29,7 @@ export interface Deciding {
   readonly authorization: Authorization
 }
 
-interface Browser {
+export interface Browser {
   readonly req: Request
   readonly res: Response
   readonly session: Session
@@ -91,7 +92,7 @@ export async function approve(
   const { broker, authorization } = deciding
   const { login, termsSalt, termsCommitment, request } = stage
   const { pushed, interaction } = request
-  const { bank, consentId, profile } = pushed
+  const { bank, consentId, profile, replaces } = pushed
   try {
     const granted = await grantConsent(broker, {
       bank,
@@ -103,6 +104,7 @@ export async function approve(
       accounts,
       disclosure,
       interaction,
+      ...(replaces === undefined ? {} : { replaces }),
     })
     const code = await issueCode(broker, pushed, granted.consentId)
     if (delivery === 'link_out') {
@@ -111,8 +113,24 @@ export async function approve(
     }
     return authorizationResponse(authorization, pushed, { outcome: { code }, now: broker.now() })
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error
+    if (!(error instanceof Refusal || error instanceof CannotReplace)) throw error
     return decline(deciding, { request, login, why: error.message, event: 'refused' })
+  }
+}
+
+/** Goes on, unless the grant that a request is to replace cannot be: then the request is declined and the browser sent back. */
+export async function unlessCannotReplace(
+  deciding: Deciding,
+  browser: Browser,
+  { request, login, goOn }: { request: Arrived; login: BankLogin; goOn: () => Promise<void> },
+): Promise<void> {
+  try {
+    await goOn()
+  } catch (error) {
+    if (!(error instanceof CannotReplace)) throw error
+    await answerOnce(deciding.broker, browser, () =>
+      decline(deciding, { request, login, why: error.message, event: 'refused' }),
+    )
   }
 }
 

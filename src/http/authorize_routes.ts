@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { Router, type RequestHandler } from 'express'
+import type { FdxAccount } from '../broker/bank_port.ts'
 import type { Broker } from '../broker/broker.ts'
+import { changedConsent } from '../broker/changed_consent.ts'
 import { commitment } from '../broker/commitment.ts'
 import { disclosureText } from '../consent/disclosure.ts'
 import { limits, type RequestedTerms } from '../consent/terms.ts'
 import { canonical } from '../ledger/canonical.ts'
 import { findClient } from '../storage/clients.ts'
+import { findOfLink, type Connection } from '../storage/connections.ts'
 import { findConsent } from '../storage/consents.ts'
 import { random256 } from '../storage/ids.ts'
 import { findPushedRequest, type PushedRequest } from '../storage/pushed_requests.ts'
@@ -19,6 +22,8 @@ import {
   answerOnce,
   approve,
   decline,
+  unlessCannotReplace,
+  type Browser,
   type Deciding,
 } from './authorize_decision.ts'
 import { bankOf, recordStep, type Returns } from './bank_login.ts'
@@ -39,7 +44,7 @@ export function authorizeRoutes(deciding: Deciding): Router {
   router.get('/oauth/authorize', ...page, arrive(broker))
   router.post('/oauth/authorize/continue', ...form, goToBank(broker))
   router.post('/oauth/authorize/cancel', ...form, cancel(deciding))
-  router.get('/oauth/authorize/disclosure', ...page, disclose(broker))
+  router.get('/oauth/authorize/disclosure', ...page, disclose(deciding))
   router.post('/oauth/authorize/decision', ...form, decideRequest(deciding))
   router.use(pageErrors)
   return router
@@ -167,53 +172,81 @@ export const returnToDisclosure =
           event: 'cancelled',
         }),
       )
-    const access = { accessToken: login.tokens.access_token, interaction: request.interaction }
-    const found = await broker.bankPort.accounts(bankOf(broker, bank), access)
-    if (found.length === 0)
-      throw new PageRefused(400, {
-        title: 'No account was chosen',
-        what: 'Your bank gave no account that could be shared.',
-        todo: 'Begin again from Messenger, and choose at least one account at your bank.',
-      })
-    const accounts = found.map((account) => ({
+    const { interaction } = request
+    const goOn = async () => {
+      if ((await asked(broker, { request, login })) === undefined) throw alreadyAnswered()
+      const access = { accessToken: login.tokens.access_token, interaction }
+      const accounts = offered(await broker.bankPort.accounts(bankOf(broker, bank), access))
+      const termsCommitment = pending.nonce
+      const logged = { request, login, termsSalt, termsCommitment, accounts }
+      await enterSession(broker, { req, res, stage: { at: 'disclosure', ...logged } })
+      await recordStep(broker, request, 'accounts_picked')
+      sendOn(res, '/oauth/authorize/disclosure')
+    }
+    await unlessCannotReplace(deciding, { req, res, session }, { request, login, goOn })
+  }
+
+/** The accounts of a bank's answer, as the customer is asked about them. */
+function offered(found: readonly FdxAccount[]): Approving['accounts'] {
+  if (found.length > 0)
+    return found.map((account) => ({
       bankAccountId: account.accountId,
       display: accountName(account),
     }))
-    const termsCommitment = pending.nonce
-    const stage = {
-      at: 'disclosure',
-      request,
-      login,
-      termsSalt,
-      termsCommitment,
-      accounts,
-    } as const
-    await enterSession(broker, { req, res, stage })
-    await recordStep(broker, request, 'accounts_picked')
-    sendOn(res, '/oauth/authorize/disclosure')
-  }
+  throw new PageRefused(400, {
+    title: 'No account was chosen',
+    what: 'Your bank gave no account that could be shared.',
+    todo: 'Begin again from Messenger, and choose at least one account at your bank.',
+  })
+}
 
-function disclose(broker: Broker): RequestHandler {
+function disclose(deciding: Deciding): RequestHandler {
+  const { broker } = deciding
   return async (req, res) => {
-    const stage = (await sessionOf(broker, req))?.stage
+    const session = await sessionOf(broker, req)
+    const stage = session?.stage
     if (stage?.at === 'answered' || stage?.at === 'deciding') throw alreadyAnswered()
-    if (stage?.at !== 'disclosure') throw sessionOver()
-    const shown = await disclosureOf(broker, stage)
-    if (shown === undefined) throw alreadyAnswered()
-    sendPage(res, shown.page({ csrf: formToken(broker, req, res) }))
+    if (session === undefined || stage?.at !== 'disclosure') throw sessionOver()
+    const goOn = async () => {
+      const shown = await disclosureOf(broker, stage)
+      if (shown === undefined) throw alreadyAnswered()
+      sendPage(res, shown.page({ csrf: formToken(broker, req, res) }))
+    }
+    await unlessCannotReplace(deciding, { req, res, session }, { ...stage, goOn })
   }
 }
 
-/** The text as it stands now, what a grant keeps of it, and the page that shows it; undefined once the request is decided. */
-async function disclosureOf(broker: Broker, { request, accounts }: Approving) {
-  const { pushed, recipient } = request
+/**
+ * What a request asks of whoever has logged in, and the permission of theirs that approving it would change, if any; undefined
+ * once it is decided. Throws `CannotReplace`.
+ */
+async function asked(
+  broker: Broker,
+  { request: { pushed }, login }: Pick<Approving, 'request' | 'login'>,
+): Promise<{ requested: RequestedTerms; before: Connection | undefined } | undefined> {
+  const { bank, profile, consentId, replaces } = pushed
+  const named = { bank, profile, bankSubject: login.subject, id: replaces }
+  const ofLink = await findOfLink(broker, named)
+  // Read after the other: a second submit must not take what the first has changed for what is to be changed.
   const requested = await findRequested(broker, pushed)
   if (requested === undefined) return undefined
+  const at = new Date(broker.now()).toISOString()
+  const terms = { ...requested, consentId, at, ...(replaces === undefined ? {} : { replaces }) }
+  return { requested, before: changedConsent(ofLink, terms) }
+}
+
+/** The text as it stands now, what a grant keeps of it, and the page that shows it; undefined once the request is decided. */
+async function disclosureOf(broker: Broker, { request, login, accounts }: Approving) {
+  const { pushed, recipient } = request
+  const now = await asked(broker, { request, login })
+  if (now === undefined) return undefined
+  const { requested, before } = now
   const { text, parts, version, language } = disclosureText({
     requested,
     recipient,
     bank: bankOf(broker, pushed.bank).legalName,
     connectionsUrl: new URL('/connections', broker.issuer).href,
+    ...(before === undefined ? {} : { before: before.consent }),
     at: broker.now(),
   })
   const sha256 = sha256Text(text)
@@ -227,6 +260,7 @@ async function disclosureOf(broker: Broker, { request, accounts }: Approving) {
         sha256,
         profile: pushed.profile.display_name,
         accounts: accounts.map(({ display }) => display),
+        sharedBefore: before?.accounts.map(({ display }) => display),
         ticked: (index) => shown.ticked?.includes(index) ?? true,
         problem: shown.problem,
         csrf: shown.csrf,
@@ -242,29 +276,40 @@ function decideRequest(deciding: Deciding): RequestHandler {
     const stage = session?.stage
     if (session === undefined || stage?.at !== 'disclosure') return answerAgain(broker, req, res)
     const form = formOf(req)
-    const { request, login, accounts } = stage
-    const decision = only(form, 'decision')
-    if (decision === 'decline')
+    const { request, login } = stage
+    if (only(form, 'decision') === 'decline')
       return answerOnce(broker, { req, res, session }, () =>
         decline(deciding, { request, login, why: 'the customer declined', event: 'declined' }),
       )
-    const shown = await disclosureOf(broker, stage)
-    if (shown === undefined) return answerAgain(broker, req, res)
-    const { delivery, disclosure, sha256, page } = shown
-    const ticked = tickedIn(form, accounts.length)
-    const problem =
-      problemWith(ticked) ??
-      (decision === 'approve' ? undefined : 'Please choose “Approve” or “Decline”.') ??
-      (only(form, 'disclosure') === sha256
-        ? undefined
-        : 'The text below has changed since you opened it. Please read it again.')
-    if (problem !== undefined)
-      return sendPage(res, page({ csrf: formToken(broker, req, res), ticked, problem }), 422)
-    const approved = accounts.filter((_, index) => ticked.includes(index))
-    await answerOnce(broker, { req, res, session }, () =>
-      approve(deciding, res, { stage, accounts: approved, delivery, disclosure }),
-    )
+    const goOn = () => approveShown(deciding, { req, res, session }, { stage, form })
+    await unlessCannotReplace(deciding, { req, res, session }, { request, login, goOn })
   }
+}
+
+/** Approves what was shown, while it is what would be shown now; else shows what has changed, or is missing. */
+async function approveShown(
+  deciding: Deciding,
+  { req, res, session }: Browser,
+  { stage, form }: { stage: Approving; form: URLSearchParams },
+): Promise<void> {
+  const { broker } = deciding
+  const { accounts } = stage
+  const shown = await disclosureOf(broker, stage)
+  if (shown === undefined) return answerAgain(broker, req, res)
+  const { delivery, disclosure, sha256, page } = shown
+  const ticked = tickedIn(form, accounts.length)
+  const problem =
+    problemWith(ticked) ??
+    (only(form, 'decision') === 'approve' ? undefined : 'Please choose “Approve” or “Decline”.') ??
+    (only(form, 'disclosure') === sha256
+      ? undefined
+      : 'The text below has changed since you opened it. Please read it again.')
+  if (problem !== undefined)
+    return sendPage(res, page({ csrf: formToken(broker, req, res), ticked, problem }), 422)
+  const approved = accounts.filter((_, index) => ticked.includes(index))
+  await answerOnce(broker, { req, res, session }, () =>
+    approve(deciding, res, { stage, accounts: approved, delivery, disclosure }),
+  )
 }
 
 /** The numbers of the accounts that a form ticks; others than we offered are no accounts. */

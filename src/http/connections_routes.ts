@@ -1,7 +1,7 @@
 import { Router, type Request } from 'express'
 import type { Broker } from '../broker/broker.ts'
-import { narrowConsent } from '../broker/grant_consent.ts'
 import { lastArrival } from '../broker/last_arrival.ts'
+import { narrowConsent } from '../broker/narrow_consent.ts'
 import { revokeConsent } from '../broker/revoke_consent.ts'
 import { findConnections, type Connection } from '../storage/connections.ts'
 import { loginIndexOf } from '../storage/links.ts'

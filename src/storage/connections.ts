@@ -2,6 +2,7 @@ import type { Consent } from '../consent/consent.ts'
 import { inBank, type Database } from './database.ts'
 import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
 import { openAccounts, type HeldAccount } from './held_accounts.ts'
+import { loginIndexOf, profileIndexOf, type Profile } from './links.ts'
 import type { Vault } from './vault.ts'
 
 /** Consents shown of one bank login: the newest. */
@@ -33,14 +34,45 @@ export async function findConnections(
   })
 }
 
-const connectionsSql = `
-  select ${consentColumns}, c.accounts_sealed, k.sealed as link_key, r.legal_name,
-    (select e.at from entries e where e.bank_id = c.bank_id and e.consent_id = c.id and e.kind = 'release'
-      order by e.n desc limit 1) as last_release
+/** The consents of one link that are active, or of this id: those that new terms under it can change. */
+export async function findOfLink(
+  { db, vault }: { db: Database; vault: Vault },
+  {
+    bank,
+    profile,
+    bankSubject,
+    id,
+  }: { bank: string; profile: Profile; bankSubject: string; id: string | undefined },
+): Promise<Connection[]> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: Row[] }>(ofLinkSql, [
+      bank,
+      profileIndexOf(vault, profile),
+      loginIndexOf(vault, { bank, bankSubject }),
+      id ?? '',
+    ])
+    return rows.flatMap((row) => connectionOf(row, vault))
+  })
+}
+
+const connectionColumns = `
+  ${consentColumns}, c.accounts_sealed, k.sealed as link_key, r.legal_name`
+
+const fromLinks = `
   from links l
   join consents c on c.bank_id = l.bank_id and c.link_id = l.id
   left join link_keys k on k.bank_id = l.bank_id and k.link_id = l.id
-  left join clients r on r.id = c.recipient
+  left join clients r on r.id = c.recipient`
+
+const ofLinkSql = `
+  select ${connectionColumns}, null as last_release ${fromLinks}
+  where l.bank_id = ? and l.profile_index = ? and l.login_index = ? and (c.state = 'active' or c.id = ?)`
+
+const connectionsSql = `
+  select ${connectionColumns},
+    (select e.at from entries e where e.bank_id = c.bank_id and e.consent_id = c.id and e.kind = 'release'
+      order by e.n desc limit 1) as last_release
+  ${fromLinks}
   where l.bank_id = ? and l.login_index = ? and c.terms is not null
   order by c.state <> 'active', c.granted_at desc
   limit ?`

@@ -1,7 +1,7 @@
 import type { Consent } from '../consent/consent.ts'
 import type { RequestedTerms, Terms } from '../consent/terms.ts'
 import type { RevocationReason } from '../ledger/entry.ts'
-import type { ConsentRecord, SealedParts } from './ledger_state.ts'
+import type { ConsentRecord, Effect } from './ledger_state.ts'
 
 /** The columns of `ConsentColumns`, of a consent `c`. */
 export const consentColumns = `
@@ -56,15 +56,17 @@ export const saveConsentSql = `
   with saved as (
     update consents set state = $3, terms = $4, link_id = $5, bank_token_id = $6, granted_at = $7, expires_at = $8,
       ended_at = $9, ended_by = $10, ended_cause = $11, revocation_reason = $12, requested = $13,
-      accounts_sealed = coalesce($14, accounts_sealed), evidence_sealed = coalesce($15, evidence_sealed)
+      accounts_sealed = coalesce($14, accounts_sealed), evidence_sealed = coalesce($15, evidence_sealed),
+      updated_by = coalesce($16, updated_by)
     where bank_id = $1 and id = $2 returning 1
   )
   select must_be_one(count(*)) from saved`
 
-export function consentValues(
-  { consent, linkId, bankTokenId, revocationReason, requested }: ConsentRecord,
-  sealed: SealedParts | undefined,
-): unknown[] {
+export function consentValues({
+  record: { consent, linkId, bankTokenId, revocationReason, requested },
+  sealed,
+  updatedBy,
+}: Extract<Effect, { kind: 'consent.save' }>): unknown[] {
   const terms = 'terms' in consent ? consent.terms : undefined
   return [
     consent.id,
@@ -81,5 +83,6 @@ export function consentValues(
     JSON.stringify(requested),
     sealed?.accounts ?? null,
     sealed?.evidence ?? null,
+    updatedBy ?? null,
   ]
 }

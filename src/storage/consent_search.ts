@@ -1,13 +1,15 @@
 import type { Consent } from '../consent/consent.ts'
 import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
 import { inBank, type Database, type Tx } from './database.ts'
-import type { ConsentRecord } from './ledger_state.ts'
+import type { ConsentRecord, UpdatedBy } from './ledger_state.ts'
 
 /** A consent, and what whoever looks at it is told beside its terms. Times are RFC 3339 UTC. */
 export interface ShownConsent extends ConsentRecord {
   readonly asked: string
   /** When it was first granted; terms that came later have not moved it. */
   readonly firstGranted?: string
+  /** Whose doing its present terms are. */
+  readonly updatedBy?: UpdatedBy
   /** When data last passed under it. */
   readonly lastRelease?: string
   /** The recipient as registered; absent once it is in no register any more. */
@@ -132,7 +134,7 @@ export async function readShown(
   return rows[0] && shownOf(rows[0])
 }
 
-const shownColumns = `${consentColumns}, c.created_at, r.legal_name, r.lei, r.website,
+const shownColumns = `${consentColumns}, c.created_at, c.updated_by, r.legal_name, r.lei, r.website,
   to_char(c.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as asked_us,
   (select e.at from entries e where e.bank_id = c.bank_id and e.consent_id = c.id and e.kind = 'consent.grant'
     order by e.n limit 1) as first_granted,
@@ -141,6 +143,7 @@ const shownColumns = `${consentColumns}, c.created_at, r.legal_name, r.lei, r.we
 
 interface ShownRow extends ConsentColumns {
   created_at: Date
+  updated_by: UpdatedBy | null
   asked_us: string
   first_granted: Date | null
   last_release: Date | null
@@ -155,6 +158,7 @@ function shownOf(row: ShownRow): ShownConsent {
     ...recordOf(row),
     asked: row.created_at.toISOString(),
     ...(granted === null ? {} : { firstGranted: granted.toISOString() }),
+    ...(row.updated_by === null ? {} : { updatedBy: row.updated_by }),
     ...(last === null ? {} : { lastRelease: last.toISOString() }),
     ...(legal_name === null || lei === null || website === null
       ? {}

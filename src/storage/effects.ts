@@ -10,7 +10,7 @@ export function effectQuery(client: Client, bank: string, effect: Effect): Promi
       return client.query({
         name: 'save_consent',
         text: saveConsentSql,
-        values: [bank, ...consentValues(effect.record, effect.sealed)],
+        values: [bank, ...consentValues(effect)],
       })
     case 'consent.remove':
       return client.query(

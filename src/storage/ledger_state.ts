@@ -23,6 +23,9 @@ export interface ConsentRecord {
 /** An approval, and when the bank signed it. */
 export type ApprovalRecord = Approval & Dated
 
+/** Grant Management §6.3, `updated_by`. */
+export type UpdatedBy = 'client' | 'authorization_server'
+
 /** What a consent needs and its ledger must not hold, sealed under the link's key. */
 export interface SealedParts {
   /** The bank's account behind each handle. */
@@ -87,6 +90,8 @@ export type Effect =
       readonly kind: 'consent.save'
       readonly record: ConsentRecord
       readonly sealed?: SealedParts
+      /** Whose doing new terms are: the client's, which asked for them, or ours, for the customer on our page. */
+      readonly updatedBy?: UpdatedBy
     }
   | { readonly kind: 'approval.save'; readonly approval: ApprovalRecord }
   | { readonly kind: 'key.save'; readonly of: KeyOwner; readonly key: string; readonly use: KeyUse }

@@ -1,3 +1,4 @@
+import { Fragment } from 'preact'
 import type { DisclosurePart } from '../consent/disclosure.ts'
 import { Form, Name, renderPage, Steps, type Csrf } from './layout.tsx'
 
@@ -10,6 +11,7 @@ export function disclosurePage({
   sha256,
   profile,
   accounts,
+  sharedBefore,
   ticked,
   problem,
   csrf,
@@ -20,6 +22,8 @@ export function disclosurePage({
   profile: string
   /** Masked names, in the order that the form's numbers count. */
   accounts: readonly string[]
+  /** Masked names of the accounts of the permission that this one changes. */
+  sharedBefore?: readonly string[] | undefined
   ticked: (index: number) => boolean
   problem?: string | undefined
 }): string {
@@ -49,6 +53,18 @@ export function disclosurePage({
           <button id="neither" name="decision" value="neither" hidden />
           <fieldset>
             <legend>Accounts to share</legend>
+            {sharedBefore !== undefined && (
+              <p class="note" id="shared-before">
+                Shared before:{' '}
+                {sharedBefore.map((name, index) => (
+                  <Fragment key={index}>
+                    {index > 0 && ', '}
+                    <bdi>{name}</bdi>
+                  </Fragment>
+                ))}
+                . From now on those you tick, and no others.
+              </p>
+            )}
             {accounts.map((name, index) => (
               <label class="tick" key={index}>
                 <input

@@ -42,7 +42,9 @@ describe('a grant', () => {
       expect(body).toEqual({
         scopes: [{ scope, resource: [`${server.broker.issuer}/fdx/v6`] }],
         authorization_details,
+        created_at: body.last_updated,
         last_updated: expect.any(Number),
+        updated_by: 'client',
         expires_at: body.last_updated + 90 * 86_400,
       })
     }
@@ -121,5 +123,95 @@ describe('a grant', () => {
       .expect(401)
     expect(body.error).toBe('invalid_token')
     expect(headers['www-authenticate']).toMatch(/^DPoP /)
+  })
+})
+
+describe('a grant that is replaced', () => {
+  const balances = {
+    consentRequest: {
+      ...{ durationType: 'TIME_BOUND', durationPeriod: 30, lookbackPeriod: 7 },
+      resources: [{ resourceType: 'ACCOUNT', dataClusters: ['BALANCES'] }],
+    },
+  }
+  const replacing = (grant_id: string) => ({ grant_management_action: 'replace', grant_id })
+
+  it('keeps its id, has the new terms and tokens of its own, and its refresh tokens end', async () => {
+    const customer = 'ann'
+    const { body: before } = await recipient.redeem(await recipient.code({ customer })).expect(200)
+    server.advance(1)
+    const { body: shown } = await recipient
+      .call('get', `/oauth/grants/${before.grant_id}`, query)
+      .expect(200)
+    const code = await recipient.code({
+      ...{ customer, details: { ...balances, delivery: 'link_out' } },
+      form: replacing(before.grant_id),
+    })
+    const { body: after } = await recipient.redeem(code).expect(200)
+    expect(after).toMatchObject({
+      ...{ grant_id: before.grant_id, scope: 'fdx:balances:read' },
+      authorization_details: [
+        {
+          ...{ type: 'fdx_v1.0', consentId: before.grant_id, delivery: 'link_out' },
+          consentRequest: {
+            ...{ durationPeriod: 30, lookbackPeriod: 7 },
+            resources: [
+              { dataClusters: ['BALANCES'], resourceId: expect.any(String) },
+              { dataClusters: ['BALANCES'], resourceId: expect.any(String) },
+            ],
+          },
+        },
+      ],
+    })
+    const refresh = (refresh_token: string) =>
+      recipient.token({ grant_type: 'refresh_token', refresh_token })
+    const { body: ended } = await refresh(before.refresh_token).expect(400)
+    expect(ended.error).toBe('invalid_grant')
+    await refresh(after.refresh_token).expect(200)
+
+    const { body } = await recipient
+      .call('get', `/oauth/grants/${before.grant_id}`, query)
+      .expect(200)
+    expect(body).toMatchObject({ created_at: shown.created_at, updated_by: 'client' })
+    expect(body.authorization_details).toEqual(after.authorization_details)
+    const replay = await replayLedger(server.broker, server.bank)
+    expect(replay.consents.get(before.grant_id)).toMatchObject({ state: 'active' })
+  })
+
+  it.each(['unknown', 'foreign', 'ended', 'past its end', 'only asked for'])(
+    'is not one that is %s',
+    async (which) => {
+      const grant_id = await grantThatIs(which)
+      const { body } = await recipient.push(replacing(grant_id)).expect(400)
+      expect(body).toEqual({
+        error: 'invalid_grant_id',
+        error_description: 'no active grant of this client',
+      })
+    },
+  )
+
+  async function grantThatIs(which: string): Promise<string> {
+    if (which === 'unknown') return `first-bank.${'x'.repeat(22)}`
+    if (which === 'foreign') return (await granted(await server.client())).grant_id
+    if (which === 'only asked for') {
+      const { body } = await recipient.push().expect(201)
+      const { db, vault } = server.broker
+      const named = { clientId: recipient.id, requestUri: String(body.request_uri) }
+      return (await findPushedRequest(db, vault, named))?.consentId ?? ''
+    }
+    const { grant_id } = await granted()
+    const past = `jsonb_set(terms, '{expires}', '"2026-01-01T00:00:00.000Z"')`
+    if (which === 'past its end')
+      await server.rows(`update consents set terms = ${past} where id = '${grant_id}'`)
+    else await recipient.call('delete', `/oauth/grants/${grant_id}`, revoke).expect(204)
+    return grant_id
+  }
+
+  it('is at the bank that is asked', async () => {
+    const { grant_id } = await granted()
+    const authorization_details = JSON.stringify([recipient.details({ bank: 'other-bank' })])
+    const { body } = await recipient
+      .push({ ...replacing(grant_id), authorization_details })
+      .expect(400)
+    expect(body.error).toBe('invalid_authorization_details')
   })
 })

@@ -134,9 +134,38 @@ describe('a pushed request', () => {
     ['with a nonce beyond ASCII', { nonce: 'é' }, 'invalid_request'],
     ['with a scope too few', { scope: 'fdx:accountbasic:read' }, 'invalid_scope'],
     ['with a scope too many', { scope: `${scope} openid` }, 'invalid_scope'],
-    ['that replaces a grant', { grant_management_action: 'replace' }, 'invalid_request'],
+    [
+      'that replaces a grant it does not name',
+      { grant_management_action: 'replace' },
+      'invalid_request',
+    ],
     ['that merges into a grant', { grant_management_action: 'merge' }, 'invalid_request'],
-    ['with a grant_id', { grant_id: 'first-bank.x' }, 'invalid_request'],
+    ['with a grant_id and no action', { grant_id: 'first-bank.x' }, 'invalid_request'],
+    [
+      'that creates a grant that it names',
+      { grant_management_action: 'create', grant_id: 'first-bank.x' },
+      'invalid_request',
+    ],
+    [
+      'that merges into a grant that it names',
+      { grant_management_action: 'merge', grant_id: 'first-bank.x' },
+      'invalid_request',
+    ],
+    [
+      'that replaces what is no grant',
+      { grant_management_action: 'replace', grant_id: 'first-bank.x' },
+      'invalid_grant_id',
+    ],
+    [
+      'that replaces a grant of no bank',
+      { grant_management_action: 'replace', grant_id: `no-bank.${'x'.repeat(22)}` },
+      'invalid_grant_id',
+    ],
+    [
+      'that replaces a grant that is not known',
+      { grant_management_action: 'replace', grant_id: `first-bank.${'x'.repeat(22)}` },
+      'invalid_grant_id',
+    ],
     ['without authorization_details', { authorization_details: undefined }, 'invalid_request'],
   ])('%s is refused', async (_, form, error) => {
     const { body } = await recipient.push(form).expect(400)

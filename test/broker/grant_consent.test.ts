@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { declineConsent } from '../../src/broker/decline_consent.ts'
-import { grantConsent, narrowConsent, type Approved } from '../../src/broker/grant_consent.ts'
+import { grantConsent, type Approved } from '../../src/broker/grant_consent.ts'
+import { narrowConsent } from '../../src/broker/narrow_consent.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import type { RequestedTerms } from '../../src/consent/terms.ts'
 import { findConsent, insertRequested } from '../../src/storage/consents.ts'

@@ -26,6 +26,16 @@ const facts: DisclosureFacts = {
   at: Date.parse('2026-11-24T14:00:00Z'),
 }
 
+const before: DisclosureFacts['before'] = {
+  granted: '2026-10-01T12:00:00.000Z',
+  terms: {
+    ...{ recipient: 'messenger', purpose: requested.purpose, clusters: ['BALANCES'] },
+    ...{ accounts: ['a'.repeat(22)], lookback_days: 0, one_time: false, delivery: 'link_out' },
+    expires: '2026-12-30T12:00:00.000Z',
+    disclosure: { version: '1', language: 'en', sha256: 'c'.repeat(43) },
+  },
+}
+
 const text = (changes: Partial<RequestedTerms> = {}) =>
   disclosureText({ ...facts, requested: { ...requested, ...changes } }).text
 
@@ -90,19 +100,46 @@ describe('the disclosure', () => {
     expect(text({ one_time: true })).toContain('25 November 2026 (UTC) at the latest')
   })
 
+  it('says of a permission that it changes what was, what will be, and what happens if not', () => {
+    const changed = (change: Partial<RequestedTerms> = {}) =>
+      disclosureText({ ...facts, before, requested: { ...requested, ...change } }).text
+    expect(text()).not.toContain('permission that you gave before')
+    for (const words of [
+      'This changes a permission that you gave before',
+      'On 1 October 2026 (UTC) you gave Harbor Messaging, Inc. access. If you approve, these terms take the place of those',
+      'If you decline, that permission goes on as it was.',
+      '- Accounts: until now those named below as shared before; from now on those you tick',
+      '- Data: until now Account balances; from now on Account name, type and last four digits, Account balances, Transactions of the last 90 days, Fraud alerts',
+      '- Purpose: providing the service you asked for, as before',
+      '- How it reaches you: on a page of Countersign, for you alone, as before',
+      '- End: until now 30 December 2026; from now on 22 February 2027',
+    ])
+      expect(changed()).toContain(words)
+    expect(
+      changed({ delivery: 'in_thread', purpose: 'https://w3id.org/dpv#CustomerCare' }),
+    ).toContain(
+      '- How it reaches you: until now on a page of Countersign, for you alone; from now on in your Messenger conversation, where Meta sees it',
+    )
+    expect(changed({ purpose: 'https://w3id.org/dpv#CustomerCare' })).toMatch(
+      /- Purpose: until now providing the service you asked for; from now on /,
+    )
+  })
+
   it('keeps its wording under its version: whoever changes a word changes the version', () => {
     const variants = [{}, { delivery: 'in_thread' }, { one_time: true }] as const
+    const changed = disclosureText({ ...facts, before }).text
     expect({
       version: disclosure_version,
-      hashes: variants.map((one) => hashOf(text(one)).toString('base64url')),
+      hashes: [...variants.map(text), changed].map((one) => hashOf(one).toString('base64url')),
     }).toMatchInlineSnapshot(`
       {
         "hashes": [
           "So1KZETTAp4k_hYiaX63OXQsRgg7YQARBTs1CH9WMxM",
           "hkOOxi1lt0cZSUhwzced_a3xCMlAx15fs0sS3wg-YzE",
           "sYGjoto5VyZXVsQexMoMX23XixicUMxUngPRTHP5AlM",
+          "2SsXlLclrYWjxvnv83LocgXvh8ssPzqo973RSeMcQlw",
         ],
-        "version": "1",
+        "version": "2",
       }
     `)
   })

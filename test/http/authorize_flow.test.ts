@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import supertest from 'supertest'
 import { DoorUnavailable } from '../../src/broker/append.ts'
+import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { commitment } from '../../src/broker/commitment.ts'
 import { canonical } from '../../src/ledger/canonical.ts'
 import { disclosureText } from '../../src/consent/disclosure.ts'
@@ -232,6 +233,129 @@ describe('a request whose answer is to be signed', () => {
     expect(await signed(await browser.press(arrived, 'cancel'))).toMatchObject({
       error: 'access_denied',
     })
+  })
+})
+
+describe('a request that changes a permission', () => {
+  const psid = '5849302718'
+  const asked = { psid, duration_days: 30, clusters: ['BALANCES'] } as const
+
+  /** A permission of a customer, and the change of it that is shown to whoever logs in. */
+  async function permitted(customer: string): Promise<Pushed> {
+    const pushed = await app.push({ psid, profile: customer })
+    const { browser, page } = await disclosed(app, { pushed, customer })
+    expect(page.text).not.toContain('permission that you gave before')
+    expect((await browser.press(page, 'approve', { fields: { account: '0' } })).status).toBe(303)
+    return pushed
+  }
+
+  const termsOf = async ({ consentId }: Pushed) => {
+    const consent = (await findConsent(app.broker.db, bank, consentId))?.consent
+    return consent && 'terms' in consent ? consent.terms : undefined
+  }
+
+  it('says so, with old and new in words, and approving changes it under its id', async () => {
+    const before = await permitted('rosa')
+    const pushed = await app.push({ ...asked, replaces: before.consentId })
+    const { browser, page } = await disclosed(app, { pushed, customer: 'rosa' })
+    for (const words of [
+      'This changes a permission that you gave before',
+      'Data: until now Account name, type and last four digits, Account balances, Transactions of the last 90 days; from now on Account balances',
+      'If you decline, that permission goes on as it was.',
+    ])
+      expect(page.text).toContain(words)
+    expect(page.text).toMatch(/End: until now \d+ \w+ \d{4}; from now on \d+ \w+ \d{4}/)
+    expect(page.text).toMatch(
+      /id="shared-before"[^]*Everyday Checking ••••4242[^]*From now on those/,
+    )
+    expect(page.text.match(/Rainy days/g)).toHaveLength(1) // among those to tick, not among those shared before
+
+    const visits = await Promise.all([1, 2, 3].map(() => browser.press(page, 'approve')))
+    expect(new Set(visits.map(({ location }) => location)).size).toBe(1)
+    expect(answerOf(visits[0] ?? page)).toMatchObject({ code: expect.any(String) })
+    expect((await app.entries(before.consentId)).map(({ kind }) => kind)).toEqual([
+      ...['consent.grant', 'consent.replace'],
+    ])
+    expect(await termsOf(before)).toMatchObject({ clusters: ['BALANCES'] })
+    expect(await stateOf(pushed)).toBeUndefined()
+    expect(await codesOf(before)).toBe(2)
+  })
+
+  it('says so too when a second request would renew it, unasked', async () => {
+    await permitted('sara')
+    const pushed = await app.push(asked)
+    const { page } = await disclosed(app, { pushed, customer: 'sara' })
+    expect(page.text).toContain('This changes a permission that you gave before')
+  })
+
+  it('leaves it as it was when the customer declines', async () => {
+    const before = await permitted('tess')
+    const terms = await termsOf(before)
+    const pushed = await app.push({ ...asked, replaces: before.consentId })
+    const { browser, page } = await disclosed(app, { pushed, customer: 'tess' })
+    expect(answerOf(await browser.press(page, 'decline'))).toMatchObject(denied)
+    expect(await termsOf(before)).toEqual(terms)
+    expect(await stateOf(before)).toBe('active')
+    expect(await stateOf(pushed)).toBe('declined')
+  })
+
+  it.each<[string, { customer?: string; psid?: string }]>([
+    ['by another bank login', { customer: 'mallory' }],
+    ['for another profile', { psid: '1' }],
+  ])('%s shows nothing of it, and changes nothing', async (_, { customer, psid: other = psid }) => {
+    const before = await permitted(`uma ${_}`)
+    const terms = await termsOf(before)
+    const pushed = await app.push({ ...asked, psid: other, replaces: before.consentId })
+    const browser = app.browser()
+    const sent = await browser.press(await browser.get(pushed.address), 'continue')
+    const back = await browser.get(backFrom(sent, { code: customer ?? `uma ${_}` }))
+    expect(answerOf(back)).toEqual({
+      ...denied,
+      error_description: 'the grant to replace is not one of this profile and bank login',
+    })
+    expect((await browser.get('/oauth/authorize/disclosure')).status).toBe(409)
+    expect(await termsOf(before)).toEqual(terms)
+    expect(await stateOf(pushed)).toBe('declined')
+    expect(app.banks.revoked).toContain(`access of ${customer ?? `uma ${_}`}`)
+  })
+
+  it.each(['opens the page again', 'approves'])(
+    'that has ended while it was read is refused when the customer %s',
+    async (act) => {
+      const before = await permitted(`vera ${act}`)
+      const pushed = await app.push({ ...asked, replaces: before.consentId })
+      const { browser, page } = await disclosed(app, { pushed, customer: `vera ${act}` })
+      await revokeConsent(app.broker, {
+        ...{ bank, consentId: before.consentId, by: 'customer', reason: 'USER_ACTION' },
+      })
+      const done =
+        act === 'approves'
+          ? await browser.press(page, 'approve')
+          : await browser.get('/oauth/authorize/disclosure')
+      expect(answerOf(done)).toEqual({
+        ...denied,
+        error_description: 'the grant to replace has ended',
+      })
+      expect((await app.entries(before.consentId)).map(({ kind }) => kind)).toEqual([
+        ...['consent.grant', 'consent.revoke'],
+      ])
+    },
+  )
+
+  it('that has changed while it was read is shown again, as it is now', async () => {
+    const before = await permitted('wilma')
+    const pushed = await app.push({ ...asked, replaces: before.consentId })
+    const reading = await disclosed(app, { pushed, customer: 'wilma' })
+    const other = await app.push({ ...asked, lookback_days: 7, replaces: before.consentId })
+    const first = await disclosed(app, { pushed: other, customer: 'wilma' })
+    expect((await first.browser.press(first.page, 'approve')).status).toBe(303)
+    const again = await reading.browser.press(reading.page, 'approve')
+    expect(again.status).toBe(422)
+    expect(again.text).toContain('has changed since you opened it')
+    expect((await reading.browser.press(again, 'approve')).status).toBe(303)
+    expect((await app.entries(before.consentId)).map(({ kind }) => kind)).toEqual([
+      ...['consent.grant', 'consent.replace', 'consent.replace'],
+    ])
   })
 })
 

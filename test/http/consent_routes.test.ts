@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
-import { narrowConsent } from '../../src/broker/grant_consent.ts'
+import { narrowConsent } from '../../src/broker/narrow_consent.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { insertRequested } from '../../src/storage/consents.ts'
 import { inBank } from '../../src/storage/database.ts'

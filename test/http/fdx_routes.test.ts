@@ -386,3 +386,34 @@ it('logs who asked under which consent and what came of it, and no account', asy
   expect(refused).toMatchObject({ status: 403, error: { reason: 'account_not_covered' } })
   expect(JSON.stringify([released, refused])).not.toContain(consent.checking)
 })
+
+describe('an access token that was given before its consent was replaced', () => {
+  const customer = 'replacing'
+  const transactionsOf = ({ checking: handle }: ActiveConsent) =>
+    `${accounts}/${handle}/transactions`
+
+  it('permits what the new terms do: less where they say less, more where they say more', async () => {
+    const before = await api.consent({ clusters: ['BALANCES'] }, { customer })
+    const old = api.consentToken(before)
+    await api.call('get', transactionsOf(before), old).expect(403)
+
+    const more = await api.consent({}, { customer, replaces: before.id })
+    expect(more.id).toBe(before.id)
+    await api.call('get', transactionsOf(more), old).expect(200)
+    const { body: gone } = await api.call('get', transactionsOf(before), old).expect(403)
+    expect(gone.code).toBe('account_not_covered')
+
+    const less = await api.consent({ clusters: ['BALANCES'] }, { customer, replaces: before.id })
+    await api.call('get', transactionsOf(less), old).expect(403)
+    await api.call('get', accounts, old).expect(200)
+
+    await api.consent({ delivery: 'link_out' }, { customer, replaces: before.id })
+    const { body } = await api.call('get', accounts, old).expect(403)
+    expect(body.code).toBe('delivery_not_covered')
+    const kinds = (await api.entries(bank, before.id)).map(({ kind }) => kind)
+    expect(kinds.filter((kind) => kind !== 'refusal')).toEqual([
+      ...['consent.grant', 'consent.replace', 'release'],
+      ...['consent.replace', 'release', 'consent.replace'],
+    ])
+  })
+})

@@ -28,7 +28,7 @@ it('the metadata say what the server does and nothing else', async () => {
     token_endpoint: at('/oauth/token'),
     jwks_uri: at('/oauth/jwks'),
     grant_management_endpoint: at('/oauth/grants'),
-    grant_management_actions_supported: ['create', 'query', 'revoke'],
+    grant_management_actions_supported: ['create', 'replace', 'query', 'revoke'],
     grant_management_action_required: false,
     scopes_supported: [
       'fdx:accountbasic:read',

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import supertest from 'supertest'
 import { suspendRecipient } from '../../src/broker/approve_recipient.ts'
 import { endTokens } from '../../src/broker/end_tokens.ts'
-import { narrowConsent } from '../../src/broker/grant_consent.ts'
+import { narrowConsent } from '../../src/broker/narrow_consent.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import {
   disableClient,

@@ -39,7 +39,7 @@ export interface ApiApp {
   readonly events: RequestEvent[]
   readonly log: Log
   /** An active consent, with its handles of the checking and the savings account, in this order. */
-  consent(change?: Partial<RequestedTerms>): Promise<ActiveConsent>
+  consent(change?: Partial<RequestedTerms>, given?: Given): Promise<ActiveConsent>
   /** A token of the recipient under a consent. */
   consentToken(
     consent: Pick<ActiveConsent, 'id'>,
@@ -54,6 +54,12 @@ export interface ApiApp {
   /** The same server as another process would run it, with limits. */
   limited(limiting: RateLimiting): Pick<ApiApp, 'app' | 'call'>
   close(): Promise<void>
+}
+
+/** Who grants, and which grant is replaced; else somebody new grants something new. */
+export interface Given {
+  readonly customer?: string
+  readonly replaces?: string
 }
 
 export interface ActiveConsent {
@@ -90,7 +96,7 @@ export async function apiApp(serviceUrl: string): Promise<ApiApp> {
   return {
     ...{ app, broker, banks, events, log, ...client },
     call: client.callOf(app),
-    consent: (change = {}) => activeConsent(broker, change),
+    consent: (change = {}, given = {}) => activeConsent(broker, change, given),
     entries: (ofBank, consentId) => entriesOf(broker, ofBank, consentId),
     limited(limiting) {
       const other = createApp(broker, authorization, log, limiting)
@@ -192,18 +198,19 @@ function clientOf(
 async function activeConsent(
   broker: TestBroker,
   change: Partial<RequestedTerms>,
+  { customer = randomBytes(8).toString('hex'), replaces }: Given,
 ): Promise<ActiveConsent> {
   await broker.signer.sign(bank) // nobody else does here, and releases stop when nobody does
-  const id = routed(bank, random128())
+  const asked = routed(bank, random128())
   const requested: RequestedTerms = {
     ...{ recipient, bank, purpose, one_time: false, lookback_days: 90, duration_days: 90 },
     ...{ clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'], delivery: 'in_thread' },
     ...change,
   }
-  await inBank(broker.db, bank, (tx) => insertRequested(tx, { id, requested }))
-  const customer = randomBytes(8).toString('hex')
-  await grantConsent(broker, {
-    ...{ bank, consentId: id, termsSalt: sha256('salt'), termsCommitment: sha256('terms') },
+  await inBank(broker.db, bank, (tx) => insertRequested(tx, { id: asked, requested }))
+  const { consentId: id } = await grantConsent(broker, {
+    ...(replaces === undefined ? {} : { replaces }),
+    ...{ bank, consentId: asked, termsSalt: sha256('salt'), termsCommitment: sha256('terms') },
     profile: { page_id: '1001', psid: customer, display_name: 'Ana Ortiz' },
     login: {
       subject: customer,

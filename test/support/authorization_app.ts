@@ -37,10 +37,10 @@ export interface AuthorizationApp {
   readonly ownerUrl: string
   /** Moves the broker's clock, for good. */
   advance(seconds: number): void
-  /** A registered client; a recipient of a class that may receive is approved by the bank. */
+  /** A registered client; a recipient of a class that may receive is approved by the banks. */
   client(options?: ClientOptions): Promise<TestClient>
   /** Lets a customer approve what was pushed; returns the id of the active consent. */
-  grant(pushed: PushedRequest): Promise<string>
+  grant(pushed: PushedRequest, customer?: string): Promise<string>
   /** Rows of the bank's tables, by SQL that names no bank. */
   rows(sql: string): Promise<Record<string, unknown>[]>
   close(): Promise<void>
@@ -83,6 +83,7 @@ export interface TestClient {
     form?: Form
     details?: object
     headers?: Record<string, string>
+    customer?: string
   }): Promise<string>
   redeem(code: string, form?: Form, headers?: Record<string, string | undefined>): supertest.Test
   /** A call with a token, and a good proof for it. */
@@ -99,7 +100,8 @@ export async function authorizationApp({
 }: { limiting?: RateLimiting } = {}): Promise<AuthorizationApp> {
   const database = await testDatabase()
   const bank = testBank('first-bank')
-  const inner = await testBroker(database.serviceUrl, { banks: [bank, testBank('other-bank')] })
+  const banks = [bank, testBank('other-bank')]
+  const inner = await testBroker(database.serviceUrl, { banks })
   let ahead_ms = 0
   const broker: Broker = {
     ...inner,
@@ -130,14 +132,12 @@ export async function authorizationApp({
       if (options.approved ?? classes[registered.class].mayReceive) {
         const claims = { recipient: made.id, class: registered.class, purposes: [purpose] }
         const clusters = clusterNames.filter((name) => name !== 'FRAUD_ALERTS')
-        await approveRecipient(broker, {
-          bank: bank.id,
-          jws: bank.approve({ ...claims, clusters }),
-        })
+        for (const { id, approve } of banks)
+          await approveRecipient(broker, { bank: id, jws: approve({ ...claims, clusters }) })
       }
       return made
     },
-    grant: (pushed) => grantPushed(broker, pushed),
+    grant: (pushed, customer) => grantPushed(broker, pushed, customer),
     rows: (sql) =>
       inBank(inner.db, bank.id, async (tx) => {
         const found = await tx.raw<{ rows: Record<string, unknown>[] }>(sql)
@@ -334,7 +334,8 @@ async function approvedCode(
     form = {},
     details = {},
     headers,
-  }: { form?: Form; details?: object; headers?: Record<string, string> },
+    customer,
+  }: { form?: Form; details?: object; headers?: Record<string, string>; customer?: string },
 ): Promise<string> {
   const authorization_details = JSON.stringify([client.details(details)])
   const { body } = await client.push({ authorization_details, ...form }, headers).expect(201)
@@ -343,17 +344,25 @@ async function approvedCode(
     requestUri: body.request_uri,
   })
   if (pushed === undefined) throw new Error('what was pushed is not there')
-  return issueCode(broker, pushed, await grantPushed(broker, pushed))
+  return issueCode(broker, pushed, await grantPushed(broker, pushed, customer))
 }
 
-/** A customer approves, one of its own for each, so that no consent is the renewal of another. Returns the active consent. */
-async function grantPushed(broker: Broker, pushed: PushedRequest): Promise<string> {
+/**
+ * A customer approves: one of its own for each that is not named, so that no consent is the renewal of another. Returns the
+ * active consent.
+ */
+async function grantPushed(
+  broker: Broker,
+  pushed: PushedRequest,
+  customer = randomBytes(8).toString('hex'),
+): Promise<string> {
   const { consentId } = await grantConsent(broker, {
     bank: pushed.bank,
     consentId: pushed.consentId,
+    ...(pushed.replaces === undefined ? {} : { replaces: pushed.replaces }),
     profile: pushed.profile,
     login: {
-      subject: randomBytes(8).toString('hex'),
+      subject: customer,
       idToken: 'signed by the bank',
       tokens: { access_token: 'at', refresh_token: 'rt', expires: broker.now() + 600_000 },
     },

@@ -51,6 +51,15 @@ describe('the disclosure page', () => {
     ])
   })
 
+  it('names the accounts of the permission that it changes beside the choice, and not in the text', () => {
+    expect(page()).not.toContain('Shared before')
+    const changing = page({ sharedBefore: ['Everyday Checking ••••4242', '<b>Old</b> ••••0001'] })
+    expect(textOf(changing)).toContain(
+      'Shared before: Everyday Checking ••••4242, <b>Old</b> ••••0001. From now on those you tick, and no others.',
+    )
+    expect(/<article[^>]*>(.*)<\/article>/s.exec(changing)?.[1]).not.toContain('Shared before')
+  })
+
   it('offers each account as a box of its own, by number and never by the bank’s id', () => {
     const boxes = [
       ...page({ ticked: (index) => index === 1 }).matchAll(/<input type="checkbox"[^>]*>/g),

@@ -52,6 +52,7 @@ const pages = {
   disclosure: disclosurePage({
     parts: [{ heading: hostile, paragraphs: [hostile], items: [hostile] }],
     ...{ sha256: hostile, profile: hostile, accounts: [hostile], problem: hostile, csrf: hostile },
+    sharedBefore: [hostile],
     ticked: () => true,
   }),
   connections: connectionsPage({
