@@ -132,8 +132,11 @@ async function register(broker: TestBroker): Promise<void> {
     class: 'advertising',
     pages: [],
   })
-  await insertClient(broker.db, { ...registered, id: 'back-end', kind: 'bank', bank })
+  for (const id of ['back-end', 'support'])
+    await insertClient(broker.db, { ...registered, id, kind: 'bank', bank })
   await insertClient(broker.db, { ...registered, id: 'auditor', kind: 'auditor', bank })
+  for (const id of ['operator', 'stray'])
+    await insertClient(broker.db, { ...registered, id, kind: 'operator' })
 }
 
 function clientOf(
