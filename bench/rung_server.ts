@@ -46,8 +46,8 @@ const ports: Record<Rung, number> = {
   A: lower,
   B: lower,
   C: lower,
-  D: await listen(createServer(broker, authorization, log, limiting)),
-  N: await listen(createServer(naive, authorization, log, limiting)),
+  D: await listen(createServer(broker, authorization, log, { limiting })),
+  N: await listen(createServer(naive, authorization, log, { limiting })),
 }
 process.on('message', () => void settle().then((told) => process.send?.(told)))
 process.send?.(ports)

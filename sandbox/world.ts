@@ -101,6 +101,7 @@ export async function openWorld({
       issuer,
       host: '127.0.0.1',
       port,
+      mtls: { authorities: [] },
       banksFile,
       masterKey: Buffer.from(identities.masterKey, 'base64url'),
       ledgerSeed: Buffer.from(identities.ledgerSeed, 'base64url'),

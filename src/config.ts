@@ -1,4 +1,6 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { BlockList, isIP } from 'node:net'
 import {
   isRateLimitGroup,
   rateLimits,
@@ -15,6 +17,22 @@ export interface Config {
   /** `HOST` and `PORT`: where to listen. Default 127.0.0.1 and 8080. */
   readonly host: string
   readonly port: number
+  /** `TLS_CERTIFICATE_FILE` and `TLS_KEY_FILE`, PEM, both or neither: the server speaks https itself. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+  /** How clients come with certificates (RFC 8705). */
+  readonly mtls: {
+    /** `MTLS_ORIGIN`: the https origin at which TLS asks for a client certificate. */
+    readonly origin?: string
+    /** `MTLS_PORT`: where this server listens for it. Without, a proxy does. */
+    readonly port?: number
+    /** `MTLS_CA_FILE`, PEM: the authorities whose certificates `tls_client_auth` goes by. */
+    readonly authorities: readonly X509Certificate[]
+    /**
+     * `PROXY_ADDRESSES`, addresses and subnets by commas, and `PROXY_CERTIFICATE_HEADER`, both or neither: who ends TLS for us,
+     * and the header in which it passes the client certificate on (RFC 9440).
+     */
+    readonly proxies?: { readonly have: (address: string) => boolean; readonly header: string }
+  }
   /** `BANKS_FILE`: the bank directory (docs/operating.md). */
   readonly banksFile: string
   /** `MASTER_KEY_FILE`: 32 bytes, base64url. Wraps the key of every link, and the keys of tokens. */
@@ -79,6 +97,8 @@ export function loadConfig(env: Environment = process.env): Config {
     issuer: read.issuer('ISSUER'),
     host: env['HOST'] ?? '127.0.0.1',
     port: read.integer('PORT', { fallback: 8080, max: 65_535 }),
+    ...serverCertificate(env, read),
+    mtls: mutualTls(env, read),
     banksFile: read.text('BANKS_FILE'),
     masterKey: read.bytes32('MASTER_KEY_FILE'),
     ledgerSeed: read.bytes32('LEDGER_KEY_FILE'),
@@ -114,6 +134,33 @@ function readsPerDay(env: Environment, { integer }: Settings): Pick<Config, 'rea
   return env[key] === undefined || env[key] === '0'
     ? {}
     : { readsPerDay: integer(key, { fallback: 1, max: 1_000_000 }) }
+}
+
+function serverCertificate(env: Environment, read: Settings): Pick<Config, 'tls'> | undefined {
+  const keys = ['TLS_CERTIFICATE_FILE', 'TLS_KEY_FILE'] as const
+  if (keys.every((key) => env[key] === undefined)) return undefined
+  const tls = { cert: read.file(keys[0]), key: read.file(keys[1]) }
+  if (tls.cert !== '' && tls.key !== '' && !isCertifiedKey(tls))
+    read.problems.push(`${keys[1]} does not hold the key of the certificate in ${keys[0]}`)
+  return { tls }
+}
+
+function mutualTls(env: Environment, read: Settings): Config['mtls'] {
+  const has = (key: string) => env[key] !== undefined
+  const proxy = ['PROXY_ADDRESSES', 'PROXY_CERTIFICATE_HEADER'] as const
+  for (const needed of ['TLS_CERTIFICATE_FILE', 'MTLS_ORIGIN'])
+    if (has('MTLS_PORT') && !has(needed))
+      read.problems.push(`MTLS_PORT is set, and ${needed} is not`)
+  return {
+    ...(has('MTLS_ORIGIN') ? { origin: read.httpsOrigin('MTLS_ORIGIN') } : {}),
+    ...(has('MTLS_PORT')
+      ? { port: read.integer('MTLS_PORT', { fallback: 8443, max: 65_535 }) }
+      : {}),
+    authorities: has('MTLS_CA_FILE') ? read.certificates('MTLS_CA_FILE') : [],
+    ...(proxy.some(has)
+      ? { proxies: { have: read.addresses(proxy[0]), header: read.headerName(proxy[1]) } }
+      : {}),
+  }
 }
 
 type Settings = ReturnType<typeof settingsOf>
@@ -152,6 +199,27 @@ function settingsOf(env: Environment) {
     issuer(key: string): string {
       const value = text(key)
       return value === '' || isIssuer(value) ? value : problem(`${key} is not an https origin`, '')
+    },
+    httpsOrigin(key: string): string {
+      const value = text(key)
+      return isIssuer(value) && value.startsWith('https:')
+        ? value
+        : problem(`${key} is not an https origin`, '')
+    },
+    certificates: (key: string): readonly X509Certificate[] =>
+      parsed(key, { empty: [], what: 'certificates of authorities, PEM', parse: parseAuthorities }),
+    addresses(key: string): (address: string) => boolean {
+      const value = text(key)
+      const none = () => false
+      return value === ''
+        ? none
+        : (parseAddresses(value) ?? problem(`${key} is not a list of addresses and subnets`, none))
+    },
+    headerName(key: string): string {
+      const value = text(key).toLowerCase()
+      return value === '' || /^[a-z\d-]+$/.test(value)
+        ? value
+        : problem(`${key} is not the name of a header`, '')
     },
     integer(key: string, { fallback, max }: { fallback: number; max: number }): number {
       const value = Number(env[key] ?? fallback)
@@ -226,4 +294,39 @@ function isIssuer(value: string): boolean {
   return (
     (url.protocol === 'https:' || (url.protocol === 'http:' && loopback)) && url.origin === value
   )
+}
+
+function isCertifiedKey({ cert, key }: { cert: string; key: string }): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
+  } catch {
+    return false
+  }
+}
+
+function parseAuthorities(content: string): readonly X509Certificate[] | undefined {
+  const blocks = content.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  try {
+    const found = blocks.map((block) => new X509Certificate(block))
+    return found.length > 0 && found.every(({ ca }) => ca) ? found : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Addresses and subnets by commas. An IPv4 address counts as well when it comes mapped into IPv6. */
+function parseAddresses(value: string): ((address: string) => boolean) | undefined {
+  const list = new BlockList()
+  const family = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
+  try {
+    for (const one of value.split(',')) {
+      const [address = '', prefix] = one.trim().split('/')
+      if (prefix === undefined) list.addAddress(address, family(address))
+      else if (/^\d+$/.test(prefix)) list.addSubnet(address, Number(prefix), family(address))
+      else return undefined
+    }
+  } catch {
+    return undefined
+  }
+  return (address) => isIP(address) !== 0 && list.check(address, family(address))
 }

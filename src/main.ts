@@ -11,7 +11,7 @@ import { ledgerKey } from './broker/ledger_keys.ts'
 import { openSigner, type LedgerKey } from './broker/signing.ts'
 import type { Config } from './config.ts'
 import { unlimited, type RateLimiting } from './http/limits.ts'
-import { createServer } from './http/server.ts'
+import { createMtlsServer, createServer } from './http/server.ts'
 import { openLog, type Log } from './observe/log.ts'
 import { classOf } from './storage/clients.ts'
 import { openDatabase, type Database } from './storage/database.ts'
@@ -35,6 +35,8 @@ export interface Composed {
   readonly broker: Broker
   readonly log: Log
   readonly limiting: RateLimiting
+  /** What is at a client's `jwks_uri`. */
+  readonly fetchKeySet: (uri: string) => Promise<unknown>
   close(): Promise<void>
 }
 
@@ -83,6 +85,7 @@ export async function compose(config: Config): Promise<Composed> {
     broker,
     log,
     limiting: limitingOf(config, limitsDb),
+    fetchKeySet: banks.fetchKeySet,
     async close() {
       await door.close()
       await connections.close()
@@ -115,7 +118,7 @@ export interface Serving {
 
 /** Starts the broker. Throws `CannotStart` with every reason at once; it never makes or mends a ledger on its own. */
 export async function serve(config: Config): Promise<Serving> {
-  const { broker, log, limiting, close } = await compose(config)
+  const { broker, log, limiting, fetchKeySet, close } = await compose(config)
   try {
     await refuseUnfit(broker, config)
     const keys = await startTokenKeys(broker)
@@ -124,10 +127,16 @@ export async function serve(config: Config): Promise<Serving> {
       nonceKey: Buffer.from(
         hkdfSync('sha256', config.masterKey, '', 'countersign dpop nonces', 32),
       ),
+      mtls: config.mtls,
+      keySets: { fetch: fetchKeySet, failed: log.keysFailed },
     })
-    const server = createServer(broker, authorization, log, limiting)
-    server.listen(config.port, config.host)
-    await once(server, 'listening')
+    const { host, port, tls, mtls } = config
+    const server = createServer(broker, authorization, log, { limiting, tls })
+    const servers = [await listening(server, port, host)]
+    if (tls !== undefined && mtls.port !== undefined) {
+      const second = createMtlsServer(broker, authorization, log, { limiting, tls })
+      servers.push(await listening(second, mtls.port, host))
+    }
     const stopHousekeeping = startHousekeeping(broker, {
       epochSeconds: config.epochSeconds,
       failed: (duty, bank, error) => log.failed(duty, bank, error),
@@ -140,7 +149,7 @@ export async function serve(config: Config): Promise<Serving> {
     return {
       url: config.issuer,
       async close() {
-        await closeServer(server)
+        await Promise.all(servers.map(closeServer))
         await stopHousekeeping()
         await close()
       },
@@ -171,6 +180,12 @@ async function refuseUnfit(broker: Broker, config: Config): Promise<void> {
   }
   if (reasons.length > 0)
     throw new CannotStart(`the broker cannot start:\n- ${reasons.join('\n- ')}`)
+}
+
+async function listening(server: Server, port: number, host: string): Promise<Server> {
+  server.listen(port, host)
+  await once(server, 'listening')
+  return server
 }
 
 /** Idle connections are closed at once, busy ones after their answer. */

@@ -1,8 +1,9 @@
 import type { Broker } from '../broker/broker.ts'
 import type { Client } from '../storage/clients.ts'
+import { authenticateClient } from './authenticate_client.ts'
 import type { Authorization } from './authorization.ts'
 import type { Binding } from './binding.ts'
-import { checkAssertion } from './client_assertion.ts'
+import type { ClientCertificate } from './client_certificate.ts'
 import { checkProof, type Proved } from './dpop.ts'
 import type { Form } from './form.ts'
 import { OAuthError } from './oauth_error.ts'
@@ -17,6 +18,10 @@ export interface EndpointRequest {
   readonly interaction: string
   /** Told which client it is, once that is certain and before anything is done for it. What it throws is answered. */
   readonly admitted: (client: string) => Promise<void>
+  /** The client certificate that TLS has shown, valid now. */
+  readonly certificate: ClientCertificate | undefined
+  /** The `Authorization` header. No client of ours authenticates by it. */
+  readonly authorizationHeader: string | undefined
 }
 
 /** What an endpoint answers. */
@@ -44,30 +49,44 @@ export interface Asker {
 }
 
 /**
- * Admits a client to an endpoint: its assertion, and its proof if it sent one. Both are checked before either is used up, so
- * that an assertion survives being told of a nonce. Throws `OAuthError`.
+ * Admits a client to an endpoint: what it authenticates with, and its proof if it sent one. Both are checked before either is
+ * used up, so that an assertion survives being told of a nonce. A client whose tokens are bound to its certificate sends no
+ * proofs: one that does takes its tokens for what they are not, and is told so. Throws `OAuthError`.
  */
 export async function admit(
   broker: Broker,
   authorization: Authorization,
-  { form, proof, url, admitted }: EndpointRequest,
+  request: EndpointRequest,
 ): Promise<Admitted> {
-  const { client, once } = await checkAssertion(broker, authorization, form)
+  const { proof, url, certificate, admitted } = request
+  const { client, once } = await authenticateClient(broker, authorization, request)
+  if (client.binding === 'mtls' && proof !== undefined)
+    throw new OAuthError('invalid_request', 'tokens of this client are bound by mutual TLS')
   const proved: Proved | undefined =
     proof === undefined
       ? undefined
       : await checkProof(authorization, { proof, method: 'POST', url, now: broker.now() })
   const [assertionIsNew, proofIsNew] = await Promise.all([
-    authorization.claimOnce(once),
+    once === undefined || authorization.claimOnce(once),
     proved === undefined || authorization.claimOnce(proved.once),
   ])
   if (!assertionIsNew)
     throw new OAuthError('invalid_client', 'the client assertion was used before')
   if (!proofIsNew) throw new OAuthError('invalid_dpop_proof', 'the proof was used before')
   await admitted(client.id)
+  const binding = bindingOf(client, { proved, certificate })
   return {
     client,
-    ...(proved === undefined ? {} : { binding: { jkt: proved.jkt } }),
+    ...(binding === undefined ? {} : { binding }),
     headers: proved?.freshNonce === undefined ? {} : { 'DPoP-Nonce': proved.freshNonce },
   }
+}
+
+/** The key of the kind that the client's tokens are bound to, if it showed one. */
+function bindingOf(
+  { binding }: Client,
+  shown: { proved: Proved | undefined; certificate: ClientCertificate | undefined },
+): Binding | undefined {
+  if (binding === 'mtls') return shown.certificate && { 'x5t#S256': shown.certificate.thumbprint }
+  return shown.proved && { jkt: shown.proved.jkt }
 }

@@ -1,3 +1,4 @@
+import type { JsonWebKey } from 'node:crypto'
 import type { Broker } from '../broker/broker.ts'
 import { findClient, isClientId, type Client } from '../storage/clients.ts'
 import { algorithmOf, importPublicKey, isSignedBy, JwsError, suits } from '../storage/jws.ts'
@@ -22,12 +23,12 @@ const types: readonly unknown[] = [undefined, 'JWT', 'client-authentication+jwt'
  */
 export async function checkAssertion(
   broker: Broker,
-  { issuer }: Authorization,
+  authorization: Authorization,
   form: Form,
 ): Promise<{ client: Client; once: Once }> {
   try {
     if (form.get('client_assertion_type') !== assertion_type)
-      throw new JwsError('a client authenticates with private_key_jwt')
+      throw new JwsError('client_assertion_type is that of private_key_jwt')
     const jwt = parseJwt(form.get('client_assertion') ?? '')
     if (!types.includes(jwt.header()['typ']))
       throw new JwsError('typ is not that of a client assertion')
@@ -35,9 +36,14 @@ export async function checkAssertion(
     if (typeof iss !== 'string' || iss !== sub || (form.get('client_id') ?? iss) !== iss)
       throw new JwsError('iss, sub and client_id of a client assertion are the same')
     const client = isClientId(iss) ? await findClient(broker.db, iss) : undefined
-    if (client === undefined || !(await isSignedByClient(jwt, client)))
+    if (
+      client?.authentication.method !== 'private_key_jwt' ||
+      !(await isSignedByClient(authorization, jwt, client))
+    )
       throw new JwsError('the client is not known, or not by this key')
-    return { client, once: checkClaims(jwt.claims, { client, issuer, now: broker.now() / 1000 }) }
+    const { issuer } = authorization
+    const now = broker.now() / 1000
+    return { client, once: checkClaims(jwt.claims, { client, issuer, now }) }
   } catch (error) {
     if (error instanceof JwsError) throw new OAuthError('invalid_client', error.message)
     throw error
@@ -45,12 +51,17 @@ export async function checkAssertion(
 }
 
 /** The key is the one that `kid` names, or without `kid` the only one for the algorithm. */
-export async function isSignedByClient(jwt: Jwt, { jwks }: Client): Promise<boolean> {
+export async function isSignedByClient(
+  { clientKeys }: Authorization,
+  jwt: Jwt,
+  client: Client,
+): Promise<boolean> {
   const { alg, kid } = jwt.header()
   const algorithm = algorithmOf(alg)
-  const [jwk, another] = (jwks?.keys ?? []).filter(
-    (one) => suits(one, algorithm) && (kid === undefined || one['kid'] === kid),
-  )
+  const isIt = (one: JsonWebKey) =>
+    suits(one, algorithm) && (kid === undefined || one['kid'] === kid)
+  const keys = await clientKeys.of(client, (some) => some.some(isIt))
+  const [jwk, another] = keys.filter(isIt)
   if (jwk === undefined || another !== undefined) return false
   return isSignedBy(jwt, importPublicKey(jwk, algorithm))
 }

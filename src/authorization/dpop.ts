@@ -47,7 +47,7 @@ export async function checkProof(authorization: Authorization, proving: Proving)
     const key = keyOf(authorization, jwt)
     if (proving.token !== undefined && proving.token.jkt !== key.thumbprint)
       throw new JwsError('the proof is not by the key that the access token is bound to')
-    const { iat, jti } = checkClaims(jwt.claims, proving)
+    const { iat, jti } = checkClaims(authorization, jwt.claims, proving)
     const { nonce } = jwt.claims
     const current = authorization.nonces.current(proving.now)
     if (typeof nonce !== 'string' || !authorization.nonces.accepts(nonce, proving.now))
@@ -84,12 +84,13 @@ const isJwk = (value: unknown): value is Jwk =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function checkClaims(
+  { issuer, mtls }: Authorization,
   claims: Jwt['claims'],
   { method, url, token, now }: Proving,
 ): { iat: number; jti: string } {
   const { htm, htu, iat, ath } = claims
   if (htm !== method) throw new JwsError('htm is not the method of this request')
-  if (typeof htu !== 'string' || (htu !== url && normal(htu) !== normal(url)))
+  if (typeof htu !== 'string' || (htu !== url && !isAt(htu, url, { issuer, ...mtls })))
     throw new JwsError('htu is not the URL of this request')
   checkTimes(claims, now / 1000)
   if (typeof iat !== 'number' || iat < now / 1000 - past_s_max)
@@ -97,6 +98,19 @@ function checkClaims(
   if (token !== undefined && ath !== token.hash)
     throw new JwsError('ath is not the hash of the access token')
   return { iat, jti: jtiOf(claims) }
+}
+
+/** Whether a URL is that of the request, at the issuer or at the host for client certificates: one server, under two names. */
+function isAt(
+  htu: string,
+  url: string,
+  { issuer, origin }: { issuer: string; origin?: string },
+): boolean {
+  const named = normal(htu)
+  return (
+    named === normal(url) ||
+    (origin !== undefined && named === normal(origin + url.slice(issuer.length)))
+  )
 }
 
 /** A URL without query and fragment, in the one form that RFC 3986 §6.2.2 and §6.2.3 give it. */

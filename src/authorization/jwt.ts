@@ -5,6 +5,9 @@ export const future_s_max = 10
 
 const jti_chars_max = 256
 
+/** Headers with a key in them, RSA of 4096 bits, stay below half of it. */
+const header_chars_max = 4_096
+
 type Members = Readonly<Record<string, unknown>>
 
 /** A JWT in compact form, taken apart and not yet verified. */
@@ -27,6 +30,7 @@ export function parseJwt(text: string): Jwt {
   // Base64url text has bits to spare in its last character: one signature has one text.
   if (headerText === '' || signature.toString('base64url') !== signatureText)
     throw new JwsError('not a signed JWT in compact form')
+  if (headerText.length > header_chars_max) throw new JwsError('the header is too long')
   return {
     header() {
       const header = membersOf(headerText)

@@ -1,5 +1,7 @@
 import { details_type } from '../consent/fdx.ts'
+import { authenticationMethods } from '../storage/clients.ts'
 import { algorithmNames } from '../storage/jws.ts'
+import type { Authorization } from './authorization.ts'
 import { responseModes } from './authorization_response.ts'
 import { token_algorithm } from './keys.ts'
 import { resources } from './resource_metadata.ts'
@@ -20,14 +22,11 @@ export const paths = {
 /** The grants of the token endpoint. */
 export const grantTypes = ['authorization_code', 'refresh_token', 'client_credentials'] as const
 
-/** How clients authenticate, which is the same at every endpoint. */
-const authMethods = ['private_key_jwt']
-
 /**
- * Authorization server metadata (RFC 8414), with what RFC 9101, 9126, 9207, 9396, 9449, 9701, 9728, JARM and Grant Management
- * add to it.
+ * Authorization server metadata (RFC 8414), with what RFC 8705, 9101, 9126, 9207, 9396, 9449, 9701, 9728, JARM and Grant
+ * Management add to it.
  */
-export function metadata(issuer: string) {
+export function metadata({ issuer, mtls }: Pick<Authorization, 'issuer' | 'mtls'>) {
   return {
     issuer,
     authorization_endpoint: issuer + paths.authorize,
@@ -51,15 +50,26 @@ export function metadata(issuer: string) {
     require_signed_request_object: false,
     authorization_response_iss_parameter_supported: true,
     code_challenge_methods_supported: ['S256'],
-    token_endpoint_auth_methods_supported: authMethods,
+    token_endpoint_auth_methods_supported: authenticationMethods,
     token_endpoint_auth_signing_alg_values_supported: algorithmNames,
     introspection_endpoint: issuer + paths.introspect,
-    introspection_endpoint_auth_methods_supported: authMethods,
+    introspection_endpoint_auth_methods_supported: authenticationMethods,
     introspection_endpoint_auth_signing_alg_values_supported: algorithmNames,
     introspection_signing_alg_values_supported: [token_algorithm],
     revocation_endpoint: issuer + paths.revoke,
-    revocation_endpoint_auth_methods_supported: authMethods,
+    revocation_endpoint_auth_methods_supported: authenticationMethods,
     revocation_endpoint_auth_signing_alg_values_supported: algorithmNames,
     dpop_signing_alg_values_supported: algorithmNames,
+    tls_client_certificate_bound_access_tokens: true,
+    ...(mtls.origin === undefined ? {} : { mtls_endpoint_aliases: aliases(mtls.origin) }),
   }
 }
+
+/** Where clients with certificates call (RFC 8705 §5): every endpoint that no browser visits. */
+const aliases = (origin: string) => ({
+  pushed_authorization_request_endpoint: origin + paths.par,
+  token_endpoint: origin + paths.token,
+  introspection_endpoint: origin + paths.introspect,
+  revocation_endpoint: origin + paths.revoke,
+  grant_management_endpoint: origin + paths.grants,
+})

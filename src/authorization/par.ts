@@ -158,7 +158,7 @@ function checkedParameters(
     throw new OAuthError('invalid_request', `response_mode is one of ${responseModes.join(', ')}`)
   const state = printable(form, 'state', limits.state_chars_max)
   printable(form, 'nonce', limits.nonce_chars_max)
-  const dpopJkt = boundKey(form, binding)
+  const dpopJkt = boundKey(form, client, binding)
   return {
     redirectUri,
     responseMode: mode,
@@ -181,9 +181,11 @@ function checkScope(form: Form, { clusters }: RequestedTerms): void {
 }
 
 /** The key that the code will be bound to (RFC 9449 §10), said by parameter, by proof, or by both alike. */
-function boundKey(form: Form, binding: Binding | undefined): string | undefined {
+function boundKey(form: Form, client: Recipient, binding: Binding | undefined): string | undefined {
   const jkt = binding !== undefined && 'jkt' in binding ? binding.jkt : undefined
   const named = form.get('dpop_jkt')
+  if (named !== undefined && client.binding === 'mtls')
+    throw new OAuthError('invalid_request', 'tokens of this client are bound by mutual TLS')
   if (named !== undefined && !isSha256(named))
     throw new OAuthError('invalid_request', 'dpop_jkt is not a SHA-256 thumbprint')
   if (named !== undefined && jkt !== undefined && named !== jkt)

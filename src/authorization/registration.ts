@@ -1,19 +1,14 @@
 import type { Client } from '../storage/clients.ts'
-import { algorithmNames, importPublicKey, JwsError, suits, type Jwk } from '../storage/jws.ts'
+import { certificateOf, keySetProblems, verifies } from './key_set.ts'
 import { isRedirectUri } from './redirect_uri.ts'
 import { mayHave } from './scopes.ts'
+import { subjectProblem } from './certificate_subject.ts'
 
-/**
- * What forbids registering a client, each as a sentence; none when it may be registered. Keys without an algorithm of ours are
- * let be (they may be for encryption), as long as one can authenticate the client.
- */
-export function registrationProblems({ kind, jwks, redirectUris, scopes }: Client): string[] {
-  const keys = jwks?.keys ?? []
-  const kids = keys.map((jwk) => jwk['kid'])
+/** What forbids registering a client, each as a sentence; none when it may be registered. */
+export function registrationProblems(client: Client): string[] {
+  const { kind, redirectUris, scopes } = client
   return [
-    ...keys.flatMap(keyProblems),
-    ...(keys.some(authenticates) ? [] : ['no key can authenticate the client']),
-    ...(new Set(kids).size === kids.length ? [] : ['two keys have the same kid']),
+    ...authenticationProblems(client),
     ...redirectUris
       .filter((uri) => !isRedirectUri(uri))
       .map((uri) => `${uri} is not an https URI, nor one of the loopback interface`),
@@ -26,20 +21,30 @@ export function registrationProblems({ kind, jwks, redirectUris, scopes }: Clien
   ]
 }
 
-const authenticates = (jwk: Jwk) => algorithmFor(jwk) !== undefined
-
-const algorithmFor = (jwk: Jwk) => algorithmNames.find((name) => suits(jwk, name))
-
-function keyProblems(jwk: Jwk, i: number): string[] {
-  if ('x5u' in jwk) return [`key ${i} refers elsewhere with x5u`]
-  if (typeof jwk['kid'] !== 'string') return [`key ${i} has no kid`]
-  const algorithm = algorithmFor(jwk)
-  if (algorithm === undefined) return 'd' in jwk || 'k' in jwk ? [`key ${i} is not public`] : []
-  try {
-    importPublicKey(jwk, algorithm)
-    return []
-  } catch (error) {
-    if (error instanceof JwsError) return [`key ${i}: ${error.message}`]
-    throw error
-  }
+/** Keys at a `jwks_uri` are looked at when they are fetched. */
+function authenticationProblems(client: Client): string[] {
+  const { authentication, jwks, jwksUri, signedRequests } = client
+  const { method } = authentication
+  const keys = jwks?.keys ?? []
+  const has = (isSuch: (key: (typeof keys)[number]) => boolean) =>
+    jwksUri !== undefined || keys.some(isSuch)
+  const problems: readonly (readonly [boolean, string])[] = [
+    [jwks !== undefined && jwksUri !== undefined, 'keys are given by value or by URI, not by both'],
+    [
+      jwksUri !== undefined && !isRedirectUri(jwksUri),
+      'jwks_uri is not an https URI, nor one of the loopback interface',
+    ],
+    [method === 'private_key_jwt' && !has(verifies), 'no key can authenticate the client'],
+    [
+      method === 'self_signed_tls_client_auth' && !has((key) => certificateOf(key) !== undefined),
+      'no key has the certificate (x5c) that authenticates the client',
+    ],
+    [signedRequests && !has(verifies), 'no key can verify signed requests'],
+  ]
+  const subject = 'subject' in authentication ? subjectProblem(authentication.subject) : undefined
+  return [
+    ...keySetProblems(keys),
+    ...problems.filter(([holds]) => holds).map(([, problem]) => problem),
+    ...(subject === undefined ? [] : [subject]),
+  ]
 }

@@ -32,7 +32,7 @@ const parameters = [
  */
 export async function openRequestObject(
   broker: Broker,
-  { issuer }: Authorization,
+  authorization: Authorization,
   { client, object }: { client: Client; object: string },
 ): Promise<Form> {
   try {
@@ -42,9 +42,9 @@ export async function openRequestObject(
     checkShape(Buffer.from(object.split('.')[1] ?? '', 'base64url').toString())
     if (!types.includes(jwt.header()['typ']))
       throw new JwsError('typ is not that of a request object')
-    if (!(await isSignedByClient(jwt, client)))
+    if (!(await isSignedByClient(authorization, jwt, client)))
       throw new JwsError('it is not signed by a key of the client')
-    checkClaims(jwt.claims, { client, issuer, now: broker.now() / 1000 })
+    checkClaims(jwt.claims, { client, issuer: authorization.issuer, now: broker.now() / 1000 })
     return formOf(jwt.claims)
   } catch (error) {
     if (error instanceof JwsError)

@@ -2,21 +2,34 @@ import { algorithmNames } from '../storage/jws.ts'
 import type { AccessToken } from './access_token.ts'
 import { OAuthError, type OAuthErrorCode } from './oauth_error.ts'
 
-/** The challenge of a protected resource (RFC 9449 §7.1, RFC 6750 §3). */
-function challenge(parameters: Readonly<Record<string, string>>): string {
-  const all = { ...parameters, algs: algorithmNames.join(' ') }
-  return `DPoP ${Object.entries(all)
-    .map(([name, value]) => `${name}="${value}"`)
-    .join(', ')}`
+/**
+ * The challenge of a protected resource, in the scheme of each kind of token (RFC 6750 §3, RFC 9449 §7.1, §7.2); what concerns
+ * proofs is said to those who use them alone.
+ */
+function challenge(
+  parameters: Readonly<Record<string, string>>,
+  schemes: readonly ('DPoP' | 'Bearer')[] = ['DPoP', 'Bearer'],
+): string {
+  return schemes
+    .map((scheme) => {
+      const all = scheme === 'DPoP' ? { ...parameters, algs: algorithmNames.join(' ') } : parameters
+      const written = Object.entries(all).map(([name, value]) => `${name}="${value}"`)
+      return `${scheme} ${written.join(', ')}`.trim()
+    })
+    .join(', ')
 }
 
 /** Nothing that authenticates was sent: the challenge names no error. */
 export const notAuthenticated = (): OAuthError =>
-  new OAuthError('invalid_token', 'an access token bound by DPoP is required', {
-    headers: { 'WWW-Authenticate': challenge({}) },
-  })
+  new OAuthError(
+    'invalid_token',
+    'an access token is required, with its DPoP proof or certificate',
+    {
+      headers: { 'WWW-Authenticate': challenge({}) },
+    },
+  )
 
-/** Where a resource says 401, and the token endpoint 400. */
+/** Where a resource says 401, and the token endpoint 400: what concerns proofs. */
 const statuses: Partial<Record<OAuthErrorCode, number>> = {
   invalid_dpop_proof: 401,
   use_dpop_nonce: 401,
@@ -29,7 +42,10 @@ export function resourceError({ code, message, headers }: OAuthError): OAuthErro
     ...(status === undefined ? {} : { status }),
     headers: {
       ...headers,
-      'WWW-Authenticate': challenge({ error: code, error_description: message }),
+      'WWW-Authenticate': challenge(
+        { error: code, error_description: message },
+        status === undefined ? undefined : ['DPoP'],
+      ),
     },
   })
 }

@@ -38,7 +38,7 @@ export const policy_path = '/policy'
 
 /**
  * Protected resource metadata (RFC 9728 §2). Answers are not signed, so the resource has no keys of its own to name; every
- * token is bound to its client's key.
+ * token is bound to a key of its client's, by DPoP or by mutual TLS as the client is registered.
  */
 export function resourceMetadata(issuer: string, { path, ...described }: Resource) {
   return {
@@ -48,8 +48,8 @@ export function resourceMetadata(issuer: string, { path, ...described }: Resourc
     bearer_methods_supported: ['header'],
     resource_policy_uri: issuer + policy_path,
     dpop_signing_alg_values_supported: algorithmNames,
-    dpop_bound_access_tokens_required: true,
-    tls_client_certificate_bound_access_tokens: false,
+    dpop_bound_access_tokens_required: false,
+    tls_client_certificate_bound_access_tokens: true,
   }
 }
 
@@ -59,7 +59,7 @@ export const resourceAt = (path: string): Resource =>
     ? resources.consented
     : resources.own
 
-/** Headers of an answer to a request for `path`; the challenge among them says where the metadata are (RFC 9728 §5.1). */
+/** Headers of an answer to a request for `path`; the DPoP challenge among them says where the metadata are (RFC 9728 §5.1). */
 export function pointingToMetadata(
   headers: Readonly<Record<string, string>>,
   { issuer, path }: { issuer: string; path: string },
@@ -67,5 +67,6 @@ export function pointingToMetadata(
   const challenge = headers['WWW-Authenticate']
   if (challenge === undefined) return headers
   const at = issuer + metadataPath(resourceAt(path))
-  return { ...headers, 'WWW-Authenticate': `${challenge}, resource_metadata="${at}"` }
+  const pointing = challenge.replace(/algs="[^"]*"/, `$&, resource_metadata="${at}"`)
+  return { ...headers, 'WWW-Authenticate': pointing }
 }

@@ -1,5 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
-import { bankOfClient } from '../storage/clients.ts'
+import { bankOfClient, type Client } from '../storage/clients.ts'
 import { random128 } from '../storage/ids.ts'
 import { mintAccessToken, token_s_max } from './access_token.ts'
 import { admit, type Answer, type Asker, type EndpointRequest } from './admit.ts'
@@ -19,7 +19,14 @@ const grants: Readonly<
   >
 > = { authorization_code: redeem, refresh_token: refresh, client_credentials: forItself }
 
-/** The token endpoint (RFC 6749 §3.2). Every token is bound to a key by DPoP. Throws `OAuthError`. */
+/** What a client is told that did not show the key to bind a token to. */
+const notShown: Readonly<Record<Client['binding'], () => OAuthError>> = {
+  dpop: () => new OAuthError('invalid_dpop_proof', 'a DPoP proof is required'),
+  mtls: () =>
+    new OAuthError('invalid_request', 'a client certificate that is valid now is required'),
+}
+
+/** The token endpoint (RFC 6749 §3.2). Every token is bound to a key. Throws `OAuthError`. */
 export async function issueToken(
   broker: Broker,
   authorization: Authorization,
@@ -27,7 +34,7 @@ export async function issueToken(
 ): Promise<Answer> {
   const { form, interaction } = request
   const { client, binding, headers } = await admit(broker, authorization, request)
-  if (binding === undefined) throw new OAuthError('invalid_dpop_proof', 'a DPoP proof is required')
+  if (binding === undefined) throw notShown[client.binding]()
   if (form.has('authorization_details'))
     throw new OAuthError('invalid_authorization_details', 'tokens carry what was granted, whole')
   const asked = required(form, 'grant_type')

@@ -12,8 +12,8 @@ import { EgressRefused } from './egress_refused.ts'
 import { isPublicAddress, publicLookup, resolveBySystem, type Resolve } from './public_address.ts'
 
 export interface GatewayOptions {
-  /** `host:port` of every place that may be reached. */
-  readonly allowedHosts: readonly string[]
+  /** `host:port` of every place that may be reached. A set may grow, and has them as `hostOf` gives them. */
+  readonly allowedHosts: readonly string[] | ReadonlySet<string>
   /** Allows plain http and private addresses. */
   readonly sandbox: boolean
   /** From the call to the last byte of the answer. */
@@ -69,7 +69,8 @@ interface Way {
 
 /** Throws when an entry of the allow-list is not `host:port`. */
 export function openGateway(options: GatewayOptions): Gateway {
-  const allowed = new Set(options.allowedHosts.map(readHost))
+  const { allowedHosts } = options
+  const allowed = 'has' in allowedHosts ? allowedHosts : new Set(allowedHosts.map(readHost))
   const owned = new WeakSet<object>()
   const pool = {
     keepAlive: true,
@@ -106,7 +107,10 @@ function readHost(entry: string): string {
   return hostOf(url)
 }
 
-function admit(asked: string, { allowed, sandbox }: { allowed: Set<string>; sandbox: boolean }) {
+function admit(
+  asked: string,
+  { allowed, sandbox }: { allowed: ReadonlySet<string>; sandbox: boolean },
+) {
   const url = new URL(asked)
   const host = hostOf(url)
   if (!allowed.has(host)) throw new EgressRefused('host_not_allowed', host)

@@ -7,6 +7,7 @@ import { dpopProver } from './dpop.ts'
 import { openGateway, type Gateway } from './egress.ts'
 import { watchSockets, type Stray } from './egress_tripwire.ts'
 import { openFdx } from './fdx.ts'
+import { openKeySets } from './key_sets.ts'
 import { openLinking } from './linking.ts'
 
 /** What one exchange with a bank may take: 500 transactions are well under a megabyte. */
@@ -46,13 +47,19 @@ export interface BanksConfig {
 }
 
 /**
- * All that leaves this process, put together: the directory, a gateway to its banks and to nowhere else, the port, and the
- * tripwire. Throws `DirectoryInvalid`, or for a key that is none.
+ * All that leaves this process, put together: the directory, a gateway to its banks and to nowhere else, the port, one to
+ * clients' keys, and the tripwire. Throws `DirectoryInvalid`, or for a key that is none.
  */
 export function openBanks(
   config: BanksConfig,
   { onStray }: { onStray: (stray: Stray) => void },
-): { readonly port: BankPort; readonly gateway: Gateway; close(): void } {
+): {
+  readonly port: BankPort
+  readonly gateway: Gateway
+  /** What is at a client's `jwks_uri`, parsed. */
+  readonly fetchKeySet: (uri: string) => Promise<unknown>
+  close(): void
+} {
   const { sandbox, issuer } = config
   const banks = readBankDirectory(config.banksFile, { sandbox })
   const allowedHosts = [...banks.values()].flatMap(({ hosts }) => hosts)
@@ -62,7 +69,13 @@ export function openBanks(
     ...limits,
     ...(config.clientCertificate === undefined ? {} : { tls: config.clientCertificate }),
   })
-  const tripwire = watchSockets({ gateway, databases: config.databases, onStray })
+  const keySets = openKeySets({ sandbox })
+  const gateways = [gateway, keySets.gateway]
+  const tripwire = watchSockets({
+    gateway: { owns: (opened) => gateways.some((one) => one.owns(opened)) },
+    databases: config.databases,
+    onStray,
+  })
   const jwk = signingKey(config.clientKey)
   const client: BrokerClient = {
     clientId: issuer,
@@ -73,9 +86,10 @@ export function openBanks(
   return {
     port: openBankPort({ banks, gateway, client }),
     gateway,
+    fetchKeySet: keySets.fetch,
     close() {
       tripwire.stop()
-      gateway.close()
+      for (const one of gateways) one.close()
     },
   }
 }

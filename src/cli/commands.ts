@@ -13,6 +13,11 @@ interface Command {
   readonly run: (argv: string[]) => Promise<number>
 }
 
+/** What every client is registered with. */
+const identified = '--id <id> --legal-name <name> --lei <lei> --website <url> --contact <address>'
+const secured =
+  '(--jwks <file> | --jwks-uri <url>) [--auth private_key_jwt | --auth self_signed_tls_client_auth | --auth tls_client_auth (--tls-subject-dn | --tls-san-dns | --tls-san-uri | --tls-san-ip | --tls-san-email) <name>] [--binding dpop|mtls] [--signed-requests]'
+
 /** Every command, by name. */
 export const commands: Readonly<Record<string, Command>> = {
   start: {
@@ -41,14 +46,12 @@ export const commands: Readonly<Record<string, Command>> = {
     run: keysCommand,
   },
   recipient: {
-    usage:
-      'add --id <id> --legal-name <name> --lei <lei> --website <url> --contact <address> --class <class> --jwks <file> --redirect-uri <uri> --page <id> [--scope <scope>] | approve --bank <id> --jws <file> | suspend --bank <id> --id <id> | disable --id <id>',
+    usage: `add ${identified} --class <class> ${secured} --redirect-uri <uri> --page <id> [--scope <scope>] | approve --bank <id> --jws <file> | suspend --bank <id> --id <id> | disable --id <id>`,
     what: 'register recipients, and enter what banks approve',
     run: recipientCommand,
   },
   client: {
-    usage:
-      'add --kind bank|auditor|operator|resource_server [--bank <id>] --id <id> --legal-name <name> --lei <lei> --website <url> --contact <address> --jwks <file> [--scope <scope>]',
+    usage: `add --kind bank|auditor|operator|resource_server [--bank <id>] ${identified} ${secured} [--scope <scope>]`,
     what: "register a bank's back end or its auditor, an operator, or a resource server",
     run: clientCommand,
   },

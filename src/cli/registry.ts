@@ -1,14 +1,19 @@
 import type { JsonWebKey } from 'node:crypto'
 import { approveRecipient, suspendRecipient } from '../broker/approve_recipient.ts'
+import { keysOf } from '../authorization/key_set.ts'
 import { registrationProblems } from '../authorization/registration.ts'
 import { isClass } from '../consent/class.ts'
 import { isLei } from '../consent/lei.ts'
 import { Refusal } from '../consent/refusal.ts'
 import {
+  authenticationMethods,
   bankOfClient,
   disableClient,
   insertClient,
+  subjectTypes,
   usualSecurity,
+  type Authentication,
+  type CertificateSubject,
   type Client,
 } from '../storage/clients.ts'
 import { errorCode } from '../storage/error_code.ts'
@@ -22,15 +27,25 @@ const registration_options = [
   'website',
   'contact',
   'jwks',
+  'jwks-uri',
+  'auth',
+  ...subjectTypes.map(subjectOption),
+  'binding',
   'redirect-uri',
   'scope',
 ]
+const registration_flags = ['signed-requests']
+
+/** `--tls-subject-dn`, `--tls-san-dns` and so on. */
+function subjectOption(type: CertificateSubject['type']): string {
+  return `tls-${type.replace('_', '-')}`
+}
 
 /** `countersign recipient add | approve | suspend | disable`. */
 export async function recipientCommand([action, ...argv]: string[]): Promise<number> {
   switch (action) {
     case 'add':
-      return addRecipient(parseOptions(argv, [...registration_options, 'class', 'page']))
+      return addRecipient(registrationOptions(argv, ['class', 'page']))
     case 'approve':
       return approve(parseOptions(argv, ['bank', 'jws']))
     case 'suspend':
@@ -45,7 +60,7 @@ export async function recipientCommand([action, ...argv]: string[]): Promise<num
 /** `countersign client add`: a bank's back end or its auditor, an operator, or a resource server. */
 export async function clientCommand([action, ...argv]: string[]): Promise<number> {
   if (action !== 'add') throw new UsageError('client add')
-  const options = parseOptions(argv, [...registration_options, 'kind', 'bank'])
+  const options = registrationOptions(argv, ['kind', 'bank'])
   const kind = options.one('kind')
   if (kind === 'bank' || kind === 'auditor')
     return add({ ...registration(options), kind, bank: options.one('bank') })
@@ -98,33 +113,62 @@ function registration(options: Arguments) {
     lei,
     website,
     contacts: options.all('contact'),
-    jwks: keysOf(readArgumentFile(options.one('jwks'))),
-    ...usualSecurity,
+    ...keysPlace(options),
+    ...security(options),
     redirectUris: options.all('redirect-uri'),
     scopes: options.all('scope'),
   }
 }
 
-function keysOf(text: string): { keys: JsonWebKey[] } {
+const registrationOptions = (argv: readonly string[], more: readonly string[]) =>
+  parseOptions(argv, [...registration_options, ...more], registration_flags)
+
+function keysPlace(options: Arguments): Pick<Client, 'jwks' | 'jwksUri'> {
+  const [path, jwksUri] = [options.maybe('jwks'), options.maybe('jwks-uri')]
+  return {
+    ...(path === undefined ? {} : { jwks: { keys: readKeySet(readArgumentFile(path)) } }),
+    ...(jwksUri === undefined ? {} : { jwksUri }),
+  }
+}
+
+function readKeySet(text: string): readonly JsonWebKey[] {
   try {
-    const value: unknown = JSON.parse(text)
-    if (
-      typeof value === 'object' &&
-      value !== null &&
-      'keys' in value &&
-      Array.isArray(value.keys)
-    ) {
-      const keys = value.keys.filter(
-        (key): key is JsonWebKey => typeof key === 'object' && key !== null,
-      )
-      if (keys.some((key) => key.d !== undefined))
-        throw new UsageError('--jwks holds a private key')
-      if (keys.length > 0) return { keys }
-    }
-  } catch (error) {
-    if (error instanceof UsageError) throw error
+    const keys = keysOf(JSON.parse(text)) ?? []
+    if (keys.length > 0) return keys
+  } catch {
+    // Said below: what is not JSON is not a JWK Set either.
   }
   throw new UsageError('--jwks does not hold a JWK Set')
+}
+
+function security(
+  options: Arguments,
+): Pick<Client, 'authentication' | 'binding' | 'signedRequests'> {
+  const binding = options.maybe('binding') ?? usualSecurity.binding
+  if (binding !== 'dpop' && binding !== 'mtls') throw new UsageError('--binding is dpop or mtls')
+  return {
+    authentication: authentication(options),
+    binding,
+    signedRequests: options.flag('signed-requests'),
+  }
+}
+
+function authentication(options: Arguments): Authentication {
+  const named = options.maybe('auth') ?? usualSecurity.authentication.method
+  const method = authenticationMethods.find((one) => one === named)
+  if (method === undefined)
+    throw new UsageError(`--auth is one of ${authenticationMethods.join(', ')}`)
+  const [subject, another] = subjectTypes.flatMap((type) =>
+    options.all(subjectOption(type)).map((value) => ({ type, value })),
+  )
+  const what = `one of ${subjectTypes.map((type) => `--${subjectOption(type)}`).join(', ')}`
+  if (method !== 'tls_client_auth') {
+    if (subject === undefined) return { method }
+    throw new UsageError(`${what} goes with --auth tls_client_auth`)
+  }
+  if (subject === undefined || another !== undefined)
+    throw new UsageError(`--auth tls_client_auth takes exactly ${what}`)
+  return { method, subject }
 }
 
 async function approve(options: Arguments): Promise<number> {

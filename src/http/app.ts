@@ -19,12 +19,15 @@ import { problems } from './problem.ts'
 import { rateLimits } from './rate_limits.ts'
 import { noSuchResource } from './resource.ts'
 
-/** The whole public surface. openapi.yaml describes each route, and a test holds the two together. */
+/** The whole public surface; without `pages`, what is for programs. openapi.yaml describes each route, and a test holds the two together. */
 export function createApp(
   broker: Broker,
   authorization: Authorization,
   log: Log,
-  limiting: RateLimiting = { counter: memoryCounters(), budgets: rateLimits },
+  {
+    limiting = { counter: memoryCounters(), budgets: rateLimits },
+    pages = true,
+  }: { limiting?: RateLimiting | undefined; pages?: boolean } = {},
 ): Express {
   const limits = openLimits(limiting, log.metrics)
   const api = { broker, authorization, contract: openContract(), limits }
@@ -42,7 +45,7 @@ export function createApp(
   app.use(oauthRoutes(broker, authorization, limits)) // /oauth/{jwks,par,token,grants}, /.well-known/…: for clients
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
   app.use(healthRoutes(broker, log.metrics)) // /health, /metrics: for operators
-  app.use(pageRoutes(broker, authorization)) // /oauth/authorize, /connections, /d/…, /banks/…, /web/…: for customers
+  if (pages) app.use(pageRoutes(broker, authorization)) // /oauth/authorize, /connections, /d/…, /banks/…, /web/…: for customers
 
   app.use(() => {
     throw noSuchResource()

@@ -14,6 +14,7 @@ import { revoke } from '../authorization/revocation.ts'
 import { issueToken } from '../authorization/token.ts'
 import type { Broker } from '../broker/broker.ts'
 import { authenticateResource, urlOf } from './authenticate.ts'
+import { clientCertificateOf } from './client_certificate.ts'
 import type { Limits } from './limits.ts'
 import { oauthErrors } from './oauth_errors.ts'
 import { exactRouter, interaction, interactionOf, notAllowed } from './resource.ts'
@@ -49,6 +50,8 @@ export function oauthRoutes(
         url: urlOf(authorization, req),
         interaction: interactionOf(res),
         admitted: (client: string) => limits.byClient(req, client),
+        certificate: clientCertificateOf(authorization, req, broker.now()),
+        authorizationHeader: req.get('Authorization'),
       }
       const { status, headers, body: answer } = await answerTo(broker, authorization, request, req)
       res.status(status).set(headers)
@@ -65,7 +68,7 @@ export function oauthRoutes(
 
   router
     .route(paths.metadata)
-    .get(published(() => metadata(authorization.issuer)))
+    .get(published(() => metadata(authorization)))
     .all(notAllowed('GET, HEAD'))
   for (const resource of Object.values(resources))
     router

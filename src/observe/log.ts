@@ -28,6 +28,8 @@ export interface Log {
   dropped(bank: string, count: number): void
   /** A duty failed, and will be tried again. */
   failed(duty: string, bank: string, error: unknown): void
+  /** The keys that a client keeps itself could not be fetched, or are not good. */
+  keysFailed(client: string, error: unknown): void
   /** Something that must be looked at by a person. */
   alarm(about: string, why: string): void
 }
@@ -60,6 +62,10 @@ export function openLog(level: string, destination?: DestinationStream): Log {
     failed(duty, bank, error) {
       metrics.add('countersign_failures_total', { duty })
       lines.warn({ event: 'failed', duty, bank, ...causeOf(error) })
+    },
+    keysFailed(client, error) {
+      metrics.add('countersign_failures_total', { duty: 'client keys' })
+      lines.warn({ event: 'failed', duty: 'client keys', client_id: client, ...causeOf(error) })
     },
     alarm(about, why) {
       metrics.add('countersign_alarms_total', { about })

@@ -47,6 +47,13 @@ export type Authentication =
   | { readonly method: 'private_key_jwt' | 'self_signed_tls_client_auth' }
   | { readonly method: 'tls_client_auth'; readonly subject: CertificateSubject }
 
+/** The methods, in the words of RFC 7591 and RFC 8705 (`token_endpoint_auth_method`). */
+export const authenticationMethods = [
+  'private_key_jwt',
+  'tls_client_auth',
+  'self_signed_tls_client_auth',
+] as const satisfies readonly Authentication['method'][]
+
 /** The names that a certificate can be known by, in the words of RFC 8705 §2.1.2 (`tls_client_auth_…`). */
 export const subjectTypes = ['subject_dn', 'san_dns', 'san_uri', 'san_ip', 'san_email'] as const
 

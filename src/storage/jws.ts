@@ -92,7 +92,8 @@ export interface PublicKey {
   readonly thumbprint: string
 }
 
-const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+/** Members that only a private or a secret key has (RFC 7518 §6). */
+export const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 
 /** A public JWK as a key for one algorithm. Throws `JwsError`, for a key that holds a private part too. */
 export function importPublicKey(jwk: Jwk, algorithm: Algorithm): PublicKey {

@@ -61,13 +61,12 @@ describe('an access token', () => {
   })
 
   it.each([
-    ['as a bearer token', (t: string) => ({ Authorization: `Bearer ${t}` })],
     ['without a scheme', (t: string) => ({ Authorization: t })],
     ['in no header', () => ({ Authorization: '' })],
   ])('%s does not authenticate', async (_, headers) => {
     const { body, headers: answered } = await probe(token).set(headers(token)).expect(401)
     expect(answered['www-authenticate']).toBe(
-      'DPoP algs="ES256 PS256 EdDSA", resource_metadata="https://broker.example/.well-known/oauth-protected-resource/fdx/v6"',
+      'DPoP algs="ES256 PS256 EdDSA", resource_metadata="https://broker.example/.well-known/oauth-protected-resource/fdx/v6", Bearer',
     )
     expect(answered['content-type']).toMatch(/^application\/problem\+json/)
     expect(body).toEqual({
@@ -77,6 +76,15 @@ describe('an access token', () => {
       code: 'invalid_token',
       detail: expect.any(String),
     })
+  })
+
+  it('that is bound by DPoP is no bearer token, with or without a proof', async () => {
+    const bearer = { Authorization: `Bearer ${token}` }
+    for (const call of [probe(token), probe(token).unset('DPoP')]) {
+      const { body, headers } = await call.set(bearer).expect(401)
+      expect(body.code).toBe('invalid_token')
+      expect(headers['www-authenticate']).toMatch(/^DPoP error="invalid_token", .*, Bearer error=/)
+    }
   })
 
   it('in the query does not authenticate', async () => {

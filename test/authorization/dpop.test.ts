@@ -109,7 +109,7 @@ describe('at a protected resource, a proof is refused', () => {
     const { body, headers } = await probe(parts()).expect(401)
     expect(body).toMatchObject({ status: 401, code: 'invalid_dpop_proof' })
     expect(headers['www-authenticate']).toMatch(
-      /^DPoP error="invalid_dpop_proof", .*algs="ES256 PS256 EdDSA"$/,
+      /^DPoP error="invalid_dpop_proof", .*algs="ES256 PS256 EdDSA", resource_metadata="[^"]+"$/,
     )
   })
 

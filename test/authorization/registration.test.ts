@@ -37,7 +37,7 @@ describe('a registration', () => {
     [
       'a private key',
       { jwks: { keys: [{ ...ec.privateJwk, kid: 'one' }] } },
-      'key 0: the key is not public',
+      'key 0 is not public',
     ],
     [
       'a secret',

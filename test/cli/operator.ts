@@ -74,6 +74,7 @@ export async function operator(options: { migrated?: boolean } = {}): Promise<Op
     epochSeconds: 3_600,
     rateLimits: { kept: 'off', budgets: {} },
     logLevel: 'silent',
+    mtls: { authorities: [] },
     sandbox: false,
   }
   const env = await environmentOf(config, join(folder, 'keys'))

@@ -37,7 +37,10 @@ describe('protected resource metadata', () => {
     const { body } = await api.call('get', well_known).expect(200)
     expect(body.resource).toBe(issuer)
     expect(body.scopes_supported).toContain('registry:read')
-    expect(metadata(issuer).protected_resources).toEqual([`${issuer}/fdx/v6`, issuer])
+    expect(metadata({ issuer, mtls: { authorities: [] } }).protected_resources).toEqual([
+      `${issuer}/fdx/v6`,
+      issuer,
+    ])
   })
 
   it.each([
@@ -60,7 +63,7 @@ describe('protected resource metadata', () => {
       .call('get', '/oauth/grants/x', api.clientToken('messenger', 'ledger:read'))
       .expect(403)
     expect(short.headers['www-authenticate']).toMatch(
-      /scope="grant_management_query".*protected-resource"$/,
+      /scope="grant_management_query".*protected-resource", Bearer /,
     )
   })
 

@@ -99,7 +99,7 @@ export async function apiApp(serviceUrl: string): Promise<ApiApp> {
     consent: (change = {}, given = {}) => activeConsent(broker, change, given),
     entries: (ofBank, consentId) => entriesOf(broker, ofBank, consentId),
     limited(limiting) {
-      const other = createApp(broker, authorization, log, limiting)
+      const other = createApp(broker, authorization, log, { limiting })
       return { app: other, call: client.callOf(other) }
     },
     close: () => inner.close(),

@@ -1,0 +1,75 @@
+import { hash, type X509Certificate } from 'node:crypto'
+import { AsnConvert } from '@peculiar/asn1-schema'
+import { Certificate } from '@peculiar/asn1-x509'
+
+/** A certificate whose key the caller holds: TLS has shown it, here or at the proxy. Nothing is said of who issued it. */
+export interface ClientCertificate {
+  readonly x509: X509Certificate
+  /** SHA-256 of its DER, base64url: `x5t#S256` (RFC 8705 §3.1). */
+  readonly thumbprint: string
+}
+
+export const clientCertificate = (x509: X509Certificate): ClientCertificate => ({
+  x509,
+  thumbprint: hash('sha256', x509.raw, 'base64url'),
+})
+
+/** Whether `now`, in milliseconds since the epoch, lies in the certificate's own time. */
+export const isCurrent = ({ validFrom, validTo }: X509Certificate, now: number): boolean =>
+  Date.parse(validFrom) <= now && now <= Date.parse(validTo)
+
+/** Signatures that an authority may still make (RFC 9325 §4.2, and Ed25519), by the certificate's algorithm identifier. */
+const signatures: ReadonlySet<string> = new Set([
+  '1.2.840.10045.4.3.2', // ecdsa-with-SHA256
+  '1.2.840.10045.4.3.3', // ecdsa-with-SHA384
+  '1.2.840.10045.4.3.4', // ecdsa-with-SHA512
+  '1.2.840.113549.1.1.10', // RSASSA-PSS
+  '1.2.840.113549.1.1.11', // sha256WithRSAEncryption
+  '1.2.840.113549.1.1.12', // sha384WithRSAEncryption
+  '1.2.840.113549.1.1.13', // sha512WithRSAEncryption
+  '1.3.101.112', // Ed25519
+])
+
+/** Critical extensions that are heeded here: basic constraints, key usage, extended key usage, subject alternative name. */
+const understood: ReadonlySet<string> = new Set([
+  '2.5.29.19',
+  '2.5.29.15',
+  '2.5.29.37',
+  '2.5.29.17',
+])
+
+const client_authentication = '1.3.6.1.5.5.7.3.2'
+
+/**
+ * Whether one of the authorities issued this certificate for authenticating a client, as RFC 5280 §6 validates a path of one
+ * certificate under a trust anchor. There are no longer paths: an intermediate authority is trusted by being in the list.
+ */
+export function isIssuedByOneOf(
+  authorities: readonly X509Certificate[],
+  x509: X509Certificate,
+  now: number,
+): boolean {
+  const issued = authorities.some(
+    (authority) =>
+      authority.ca &&
+      isCurrent(authority, now) &&
+      x509.checkIssued(authority) &&
+      x509.verify(authority.publicKey),
+  )
+  return issued && isCurrent(x509, now) && isForClients(x509)
+}
+
+function isForClients(x509: X509Certificate): boolean {
+  const { signatureAlgorithm, tbsCertificate } = parsed(x509)
+  const usage = x509.keyUsage as readonly string[] | undefined
+  return (
+    signatures.has(signatureAlgorithm.algorithm) &&
+    (usage ?? [client_authentication]).includes(client_authentication) &&
+    (tbsCertificate.extensions ?? []).every(
+      ({ critical, extnID }) => !critical || understood.has(extnID),
+    )
+  )
+}
+
+/** The certificate's own parts. Only ever of one that a trusted authority issued. */
+export const parsed = ({ raw }: X509Certificate): Certificate => AsnConvert.parse(raw, Certificate)
