@@ -145,6 +145,51 @@ it('two servers of one process count together', async () => {
   await two.call('get', accounts).expect(429)
 })
 
+describe('behind our own proxies', () => {
+  const loopback = ['127.0.0.1', '::ffff:127.0.0.1', '10.0.0.9']
+  const behind = (points: number) => {
+    const { call } = api.limited(inMemory({ data: { address: points } }), loopback)
+    return async (forwarded?: string) => {
+      const asked = call('get', accounts)
+      const { status } = await (forwarded === undefined
+        ? asked
+        : asked.set('X-Forwarded-For', forwarded))
+      return status
+    }
+  }
+
+  it('an address is the one that the proxy tells', async () => {
+    const from = behind(1)
+    expect(await from('192.0.2.1')).toBe(401)
+    expect(await from('192.0.2.2')).toBe(401)
+    expect(await from('192.0.2.1')).toBe(429)
+  })
+
+  it('of IPv6 the first 64 bits', async () => {
+    const from = behind(2)
+    expect(await from('2001:db8:1:2::1')).toBe(401)
+    expect(await from('2001:db8:1:2:ffff:ffff:ffff:ffff')).toBe(401)
+    expect(await from('2001:db8:1:2::3')).toBe(429)
+    expect(await from('2001:db8:1:3::3')).toBe(401)
+  })
+
+  it('nobody gets another one by what is sent to the proxy', async () => {
+    const from = behind(1)
+    expect(await from('198.51.100.1, 192.0.2.1')).toBe(401)
+    expect(await from('198.51.100.2, 192.0.2.1')).toBe(429)
+    expect(await from('10.0.0.9, 127.0.0.1, 192.0.2.1')).toBe(429)
+    expect(await from('192.0.2.1, 10.0.0.9')).toBe(429)
+  })
+
+  it('what is no address, or missing, is the proxy’s own', async () => {
+    const from = behind(2)
+    expect(await from('unknown')).toBe(401)
+    expect(await from()).toBe(401)
+    expect(await from('192.0.2.1:443')).toBe(429)
+    expect(await from('192.0.2.1')).toBe(401)
+  })
+})
+
 describe('by client', () => {
   it('counts a client after it has authenticated, wherever it calls from', async () => {
     const { call } = api.limited(inMemory({ data: { client: 2 } }))
