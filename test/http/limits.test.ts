@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { createServer as createTcpServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import supertest, { type Response } from 'supertest'
@@ -361,6 +362,23 @@ describe('in PostgreSQL', () => {
     )
     expect(spent.filter(({ over }) => !over)).toHaveLength(20)
     expect(spent.filter(({ over }) => over)).toHaveLength(30)
+  })
+
+  it('that takes connections and never answers keeps nobody waiting for it, and lets nobody in uncounted', async () => {
+    const sockets: Socket[] = []
+    const silent = createTcpServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const address = silent.address()
+    const port = typeof address === 'object' ? address?.port : 0
+    const hanging = openDatabase(`postgres://nobody@127.0.0.1:${port}/none`)
+    const count = postgresCounters(hanging, { secret: randomBytes(32), answer_ms_max: 20 })({
+      ...{ name: 'data-client', points: 2, window_s },
+    })
+    const spent = await times(3, () => count('client'))
+    expect(spent.map(({ over }) => over)).toEqual([false, false, true])
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+    await hanging.knex.destroy()
   })
 
   it('keeps no address and no client, and forgets windows that have ended', async () => {
