@@ -51,6 +51,8 @@ export interface AuthorizationApp {
 }
 
 export interface ClientOptions {
+  /** The bank that it acts for, or asks about; the first one. */
+  readonly bank?: string
   readonly kind?: Client['kind']
   readonly class?: Class
   readonly alg?: Alg
@@ -171,8 +173,8 @@ interface Server {
 }
 
 async function makeClient(server: Server, options: ClientOptions): Promise<TestClient> {
-  const { app, broker, authorization, bank } = server
-  const { kind = 'recipient', scopes = [] } = options
+  const { app, broker, authorization } = server
+  const { kind = 'recipient', scopes = [], bank = server.bank } = options
   const id = `client-${randomBytes(6).toString('hex')}`
   const signer = newSigner(options.alg ?? 'ES256')
   const proofSigner = newSigner(options.proofAlg ?? 'ES256')
