@@ -237,6 +237,7 @@ create table entries_01 partition of entries FOR VALUES FROM ('4194304') TO ('83
 create table entries_02 partition of entries FOR VALUES FROM ('8388608') TO ('12582912');
 create table entries_03 partition of entries FOR VALUES FROM ('12582912') TO ('16777216');
 create table entries_rest partition of entries FOR VALUES FROM ('16777216') TO (MAXVALUE);
+CREATE INDEX entries_approvals ON ONLY public.entries USING btree (bank_id, n) WHERE (kind = ANY (ARRAY['recipient.approve'::text, 'recipient.suspend'::text]));
 CREATE INDEX entries_by_consent ON ONLY public.entries USING btree (bank_id, consent_id, kind, n) WHERE (consent_id IS NOT NULL);
 CREATE INDEX entries_epochs ON ONLY public.entries USING btree (bank_id, n) WHERE (kind = 'epoch'::text);
 CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.entries FOR EACH ROW EXECUTE FUNCTION refuse_change();

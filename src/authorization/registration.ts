@@ -1,7 +1,7 @@
 import type { Client } from '../storage/clients.ts'
 import { certificateOf, keySetProblems, verifies } from './key_set.ts'
 import { isRedirectUri } from './redirect_uri.ts'
-import { mayHave } from './scopes.ts'
+import { mayHave, scopeNames } from './scopes.ts'
 import { subjectProblem } from './certificate_subject.ts'
 
 /** What forbids registering a client, each as a sentence; none when it may be registered. */
@@ -11,15 +11,19 @@ export function registrationProblems(client: Client): string[] {
     ...authenticationProblems(client),
     ...redirectUris
       .filter((uri) => !isRedirectUri(uri))
-      .map((uri) => `${uri} is not an https URI, nor one of the loopback interface`),
+      .map(() => 'a redirect URI is neither https nor of the loopback interface'),
     ...(kind === 'recipient' && redirectUris.length === 0
       ? ['a recipient has a redirect URI']
       : []),
     ...scopes
       .filter((scope) => !mayHave(kind, scope))
-      .map((scope) => `a client of kind ${kind} cannot have the scope ${scope}`),
+      .map((scope) => `a client of kind ${kind} cannot have ${scopeInWords(scope)}`),
   ]
 }
+
+/** No error repeats a text that was sent: a scope of ours is none of those. */
+const scopeInWords = (scope: string) =>
+  scopeNames.includes(scope) ? `the scope ${scope}` : 'a scope that there is not'
 
 /** Keys at a `jwks_uri` are looked at when they are fetched. */
 function authenticationProblems(client: Client): string[] {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { mayBeApproved } from '../consent/class.ts'
+import { mayBeApproved, type Class } from '../consent/class.ts'
 import { isCluster } from '../consent/cluster.ts'
 import { standing, type Actor } from '../consent/consent.ts'
 import { judgePurpose } from '../consent/purpose.ts'
@@ -7,13 +7,22 @@ import { Refusal } from '../consent/refusal.ts'
 import type { Approval } from '../consent/terms.ts'
 import { openApproval, outOfOrder } from '../ledger/approval.ts'
 import { CanonicalError } from '../ledger/canonical.ts'
+import { checkBody } from '../ledger/entry.ts'
+import { NotARecipient } from '../storage/clients.ts'
 import { verifyJws } from '../storage/jws.ts'
 import type { Decision } from './append.ts'
 import { ledgerOrigin, type Broker } from './broker.ts'
 
-/** A bank's approval was not acceptable; the message says why. */
+/** A bank's approval was not acceptable; the message says why, and repeats nothing that was handed in. */
 export class ApprovalRejected extends Error {
   override readonly name = 'ApprovalRejected'
+  /** It is good by itself, and comes after one, or after a suspension, that it does not follow. */
+  readonly outOfOrder: boolean
+
+  constructor(message: string, { outOfOrder = false } = {}) {
+    super(message)
+    this.outOfOrder = outOfOrder
+  }
 }
 
 /**
@@ -26,19 +35,20 @@ export async function approveRecipient(
   { bank, jws }: { bank: string; jws: string },
 ): Promise<Approval> {
   const key = broker.bankPort.banks.get(bank)?.key
-  if (key === undefined) throw new ApprovalRejected(`no bank ${bank} is in the directory`)
+  if (key === undefined) throw new ApprovalRejected('no such bank is in the directory')
   const origin = ledgerOrigin(broker.issuer, bank)
-  const signed = open(jws, { bank, origin, key, verify: verifyJws })
+  const signed = inForm(() => openApproval(jws, { bank, origin, key, verify: verifyJws }))
   if (!mayBeApproved(signed.class))
     throw new ApprovalRejected(`class ${signed.class} can never receive data`)
-  if ((await broker.classOf(signed.recipient)) !== signed.class)
-    throw new ApprovalRejected(`${signed.recipient} is not registered with class ${signed.class}`)
-  const denied = signed.purposes.find((purpose) => judgePurpose(purpose) !== 'allowed')
-  if (denied !== undefined) throw new ApprovalRejected(`no consent may name the purpose ${denied}`)
+  if ((await registeredClass(broker, signed.recipient)) !== signed.class)
+    throw new ApprovalRejected(`the recipient is not registered with class ${signed.class}`)
+  if (!signed.purposes.every((purpose) => judgePurpose(purpose) === 'allowed'))
+    throw new ApprovalRejected('no consent may name one of the purposes')
   if (signed.clusters.length === 0 || !signed.clusters.every(isCluster))
     throw new ApprovalRejected('the approval names no data cluster')
   const { recipient, class: named, purposes, clusters, keys, iat } = signed
   const approval = { recipient, class: named, purposes, clusters, keys, iat, suspended: false }
+  inForm(() => checkBody({ kind: 'recipient.approve', body: signed }))
   await broker.door.append(bank, {
     names: { recipients: [recipient] },
     decide(state): Decision {
@@ -46,7 +56,7 @@ export async function approveRecipient(
       // The same paper twice changes nothing while it stands.
       if (isDeepStrictEqual(before, approval)) return {}
       const refused = outOfOrder(before, { iat, at: state.at })
-      if (refused !== undefined) throw new ApprovalRejected(refused)
+      if (refused !== undefined) throw new ApprovalRejected(refused, { outOfOrder: true })
       return {
         entry: { kind: 'recipient.approve', body: signed },
         effects: [{ kind: 'approval.save', approval }],
@@ -56,14 +66,21 @@ export async function approveRecipient(
   return approval
 }
 
-function open(...[jws, expected]: Parameters<typeof openApproval>) {
+/** What the bank signed must have the form that its entry has. */
+function inForm<T>(work: () => T): T {
   try {
-    return openApproval(jws, expected)
+    return work()
   } catch (error) {
     if (error instanceof CanonicalError) throw new ApprovalRejected(error.message)
     throw error
   }
 }
+
+const registeredClass = (broker: Broker, recipient: string): Promise<Class | undefined> =>
+  broker.classOf(recipient).catch((error: unknown) => {
+    if (error instanceof NotARecipient) return undefined
+    throw error
+  })
 
 /**
  * Suspends a recipient at a bank: one entry, which every later decision and every replay honours. Throws `Refusal` when it

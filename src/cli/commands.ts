@@ -1,3 +1,4 @@
+import { bankCommand } from './bank.ts'
 import { keysCommand } from './keys.ts'
 import { ledgerCommand } from './ledger.ts'
 import { migrateCommand } from './migrate.ts'
@@ -39,6 +40,11 @@ export const commands: Readonly<Record<string, Command>> = {
     usage: 'open --bank <id> | init-mark --bank <id>',
     what: "open a bank's ledger, once; or set its mark anew after the marks were lost",
     run: ledgerCommand,
+  },
+  bank: {
+    usage: 'list | check --bank <id>',
+    what: "the banks of the directory; or whether a bank's ledger, key, metadata and knowledge of this broker are in order",
+    run: bankCommand,
   },
   keys: {
     usage: 'list | rotate [--now]',

@@ -1,22 +1,20 @@
 import type { JsonWebKey } from 'node:crypto'
 import { approveRecipient, suspendRecipient } from '../broker/approve_recipient.ts'
 import { keysOf } from '../authorization/key_set.ts'
-import { registrationProblems } from '../authorization/registration.ts'
+import {
+  disableForGood,
+  registerClient,
+  RegistrationRefused,
+} from '../authorization/register_client.ts'
 import { isClass } from '../consent/class.ts'
-import { isLei } from '../consent/lei.ts'
-import { Refusal } from '../consent/refusal.ts'
 import {
   authenticationMethods,
-  bankOfClient,
-  disableClient,
-  insertClient,
   subjectTypes,
   usualSecurity,
   type Authentication,
   type CertificateSubject,
   type Client,
 } from '../storage/clients.ts'
-import { errorCode } from '../storage/error_code.ts'
 import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
 
@@ -81,36 +79,20 @@ function addRecipient(options: Arguments): Promise<number> {
 }
 
 async function add(client: Client): Promise<number> {
-  const problems = registrationProblems(client)
-  if (problems.length > 0) throw new UsageError(problems.join('\n'))
-  await withBroker(async ({ db, bankPort }) => {
-    const bank = bankOfClient(client)
-    if (bank !== undefined && !bankPort.banks.has(bank))
-      throw new UsageError(`no bank ${bank} is in the directory`)
-    await insertClient(db, client).catch((error: unknown) => {
-      const why = refusedByDatabase[errorCode(error) ?? '']
-      throw why === undefined ? error : new UsageError(why)
-    })
+  await withBroker((broker) => registerClient(broker, client)).catch((error: unknown) => {
+    throw error instanceof RegistrationRefused ? new UsageError(error.message) : error
   })
   process.stdout.write(`${client.id} is registered\n`)
   return 0
 }
 
-/** What the tables' constraints say of a client, by SQLSTATE. */
-const refusedByDatabase: Readonly<Record<string, string>> = {
-  '23505': 'the id or a page is taken',
-  '23514': 'the id or a page has a form that none can have',
-}
-
 function registration(options: Arguments) {
-  const lei = options.one('lei')
-  if (!isLei(lei)) throw new UsageError(`--lei ${lei} is not an LEI (ISO 17442)`)
   const website = options.one('website')
   if (!URL.canParse(website)) throw new UsageError(`--website ${website} is not a URL`)
   return {
     id: options.one('id'),
     legalName: options.one('legal-name'),
-    lei,
+    lei: options.one('lei'),
     website,
     contacts: options.all('contact'),
     ...keysPlace(options),
@@ -188,18 +170,10 @@ async function suspend(options: Arguments): Promise<number> {
   return 0
 }
 
-/** Nothing more is given to a disabled recipient: it is suspended wherever a bank approves it, one entry a bank. */
+/** A recipient is suspended wherever a bank approves it, too. */
 async function disable(options: Arguments): Promise<number> {
   const id = options.one('id')
-  const disabled = await withBroker(async (broker) => {
-    for (const bank of broker.bankPort.banks.keys())
-      await suspendRecipient(broker, { bank, recipient: id, by: 'operator' }).catch(
-        (error: unknown) => {
-          if (!(error instanceof Refusal)) throw error
-        },
-      )
-    return disableClient(broker.db, id)
-  })
+  const disabled = await withBroker((broker) => disableForGood(broker, id))
   process.stdout.write(disabled ? `${id} is disabled\n` : `${id} is not an enabled client\n`)
   return disabled ? 0 : 1
 }

@@ -17,6 +17,7 @@ import { oauthRoutes } from './oauth_routes.ts'
 import { pageRoutes } from './page_routes.ts'
 import { problems } from './problem.ts'
 import { rateLimits } from './rate_limits.ts'
+import { registryRoutes } from './registry_routes.ts'
 import { noSuchResource } from './resource.ts'
 
 /** The whole public surface; without `pages`, what is for programs. openapi.yaml describes each route, and a test holds the two together. */
@@ -33,7 +34,7 @@ export function createApp(
   const api = { broker, authorization, contract: openContract(), limits }
   const app = express()
   app.set('query parser', 'simple')
-  app.set('trust proxy', authorization.mtls.proxies?.have ?? false)
+  app.set('trust proxy', false)
   app.disable('x-powered-by')
   app.use(logged(log), headers(broker))
   app.use(limits.byAddress, answersAsItsSurface(broker))
@@ -44,6 +45,7 @@ export function createApp(
   app.use(consentSearchRoutes(api)) // /consents, …/timeline: for a bank's support staff and its auditors
   app.use(oauthRoutes(broker, authorization, limits)) // /oauth/{jwks,par,token,grants}, /.well-known/…: for clients
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
+  app.use(registryRoutes(api)) // /registry/…: for operators, and for banks what is theirs
   app.use(healthRoutes(broker, log.metrics)) // /health, /metrics: for operators
   if (pages) app.use(pageRoutes(broker, authorization)) // /oauth/authorize, /connections, /d/…, /banks/…, /web/…: for customers
 

@@ -25,9 +25,7 @@ export function clientCertificateOf(
 ): ClientCertificate | undefined {
   const { proxies } = mtls
   const shown = proxies?.have(socket.remoteAddress ?? '')
-    ? proxies.header === undefined
-      ? undefined
-      : passedOn(headers[proxies.header])
+    ? passedOn(headers[proxies.header])
     : shownOn(socket)
   return shown !== undefined && isCurrent(shown.x509, now) ? shown : undefined
 }

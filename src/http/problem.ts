@@ -3,6 +3,8 @@ import { TokenKeysStale } from '../authorization/keys.ts'
 import { OAuthError } from '../authorization/oauth_error.ts'
 import { resourceError } from '../authorization/resource_error.ts'
 import { pointingToMetadata } from '../authorization/resource_metadata.ts'
+import { RegistrationRefused } from '../authorization/register_client.ts'
+import { ApprovalRejected } from '../broker/approve_recipient.ts'
 import { DoorBusy, DoorUnavailable, ReleasesStopped } from '../broker/append.ts'
 import { BankRefused, BankUnavailable } from '../broker/bank_port.ts'
 import { FrequencyUsedUp } from '../broker/frequency.ts'
@@ -91,6 +93,17 @@ export function problemOf(error: unknown): Problem {
       ...problem(429, 'frequency_limit', error.message),
       headers: { 'Retry-After': String(Math.ceil(error.frequency.reset_ms / 1000)) },
     }
+  if (error instanceof RegistrationRefused)
+    return error.taken
+      ? problem(409, 'client_taken', error.message)
+      : {
+          ...problem(400, 'invalid_client_metadata', 'no client can be registered so'),
+          errors: error.problems.map((detail) => ({ in: 'body', name: '', detail })),
+        }
+  if (error instanceof ApprovalRejected)
+    return error.outOfOrder
+      ? problem(409, 'approval_out_of_order', error.message)
+      : problem(400, 'approval_rejected', error.message)
   if (error instanceof DoorBusy) return retry(1, 'busy', 'the ledger is busy')
   if (error instanceof ReleasesStopped)
     return retry(5, 'releases_stopped', 'no data is released until the ledger is signed again')

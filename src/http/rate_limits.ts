@@ -49,7 +49,11 @@ const routes: readonly (RouteFacts & { readonly method?: string; readonly path: 
     ...{ method: 'PUT', path: /^\/fdx\/v6\/consents\/[^/]+\/revocation$/ },
     ...{ group: 'revocation', surface: 'fdx' },
   },
-  { path: /^\/(fdx\/v6\/consents|consents|deliveries)(\/|$)/, group: 'calls', surface: 'fdx' },
+  {
+    path: /^\/(fdx\/v6\/consents|consents|deliveries|registry)(\/|$)/,
+    group: 'calls',
+    surface: 'fdx',
+  },
   {
     ...{ method: 'DELETE', path: /^\/oauth\/grants\/[^/]+$/ },
     ...{ group: 'revocation', surface: 'oauth' },

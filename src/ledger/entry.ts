@@ -263,6 +263,11 @@ export function writeEntry(entry: Entry): Uint8Array {
   return bytes
 }
 
+/** Whether a draft's body has the form of its kind, told before there is an entry. Throws `CanonicalError`. */
+export function checkBody({ kind, body }: Draft): void {
+  readWhole(bodies[kind] as Read<unknown>, canonical(body as unknown as Json))
+}
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Reads an entry from its bytes, which must be canonical and of exactly the declared form. Throws `CanonicalError`. */

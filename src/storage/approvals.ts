@@ -1,13 +1,13 @@
-import type { Approval } from '../consent/terms.ts'
 import type { Tx } from './database.ts'
 import { approvalColumns, approvalOf, type ApprovalRow } from './approval_row.ts'
+import type { ApprovalRecord } from './ledger_state.ts'
 
 /** A bank's approval of a recipient as it stands. It decides nothing for good: the door reads it again, under the lock. */
 export async function findApproval(
   tx: Tx,
   bank: string,
   recipient: string,
-): Promise<Approval | undefined> {
+): Promise<ApprovalRecord | undefined> {
   const { rows } = await tx.raw<{ rows: ApprovalRow[] }>(
     `select ${approvalColumns} from approvals p where p.bank_id = ? and p.recipient = ?`,
     [bank, recipient],

@@ -73,26 +73,33 @@ export const usualSecurity = {
 /** Whether a client can have this id; the table's constraint says the same. */
 export const isClientId = (id: string): boolean => /^[A-Za-z0-9._:~-]{1,128}$/.test(id)
 
+/** The columns of `ClientRow`, of a client `c`. */
+export const clientColumns = `c.id, c.kind, c.bank_id, c.legal_name, c.lei, c.website, c.contacts, c.class, c.jwks, c.jwks_uri,
+  c.authentication, c.certificate_subject, c.binding, c.signed_requests, c.redirect_uris, c.scopes,
+  array(select page_id from recipient_pages p where p.client_id = c.id order by page_id) as pages`
+
 /** An enabled client. Read at each use: a client that was disabled is refused from that moment. */
 export async function findClient(db: Database, id: string): Promise<Client | undefined> {
   const { rows } = await db.knex.raw<{ rows: ClientRow[] }>(
-    `select id, kind, bank_id, legal_name, lei, website, contacts, class, jwks, jwks_uri, authentication, certificate_subject, binding,
-       signed_requests, redirect_uris, scopes,
-       array(select page_id from recipient_pages p where p.client_id = c.id order by page_id) as pages
-     from clients c where id = ? and disabled_at is null`,
+    `select ${clientColumns} from clients c where c.id = ? and c.disabled_at is null`,
     [id],
   )
   return rows[0] === undefined ? undefined : clientOf(rows[0])
 }
 
-/** The class under which a recipient is registered, disabled or not. */
+/** There is no recipient of this id. */
+export class NotARecipient extends Error {
+  override readonly name = 'NotARecipient'
+}
+
+/** The class under which a recipient is registered, disabled or not. Throws `NotARecipient`. */
 export async function classOf(db: Database, id: string): Promise<Class> {
   const { rows } = await db.knex.raw<{ rows: { class: string | null }[] }>(
     'select class from clients where id = ?',
     [id],
   )
   const found = rows[0]?.class
-  if (!isClass(found)) throw new Error(`${id} is not registered as a recipient`)
+  if (!isClass(found)) throw new NotARecipient(`${id} is not registered as a recipient`)
   return found
 }
 
@@ -137,7 +144,8 @@ export async function disableClient(db: Database, id: string): Promise<boolean> 
   return rowCount === 1
 }
 
-interface ClientRow {
+/** A client, as every reader selects it. */
+export interface ClientRow {
   id: string
   kind: Client['kind']
   bank_id: string | null
@@ -157,7 +165,8 @@ interface ClientRow {
   pages: string[]
 }
 
-function clientOf(row: ClientRow): Client {
+/** The client that a row holds. */
+export function clientOf(row: ClientRow): Client {
   const registered = {
     id: row.id,
     legalName: row.legal_name,

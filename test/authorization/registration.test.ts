@@ -30,7 +30,6 @@ describe('a registration', () => {
   })
 
   const [key] = good.jwks.keys
-  const notOurs = 'is not an https URI, nor one of the loopback interface'
 
   it.each<[string, Partial<typeof good> | object, ...string[]]>([
     ['no key', { jwks: { keys: [] } }, 'no key can authenticate the client'],
@@ -69,7 +68,7 @@ describe('a registration', () => {
     [
       'an http redirect URI',
       { redirectUris: ['http://recipient.example/callback'] },
-      `http://recipient.example/callback ${notOurs}`,
+      'a redirect URI is neither https nor of the loopback interface',
     ],
     [
       'a scope of a bank',

@@ -85,7 +85,8 @@ describe('recipient add', () => {
   })
 
   it.each<[string, string, () => Options]>([
-    ['an LEI of the wrong form', '--lei 123 is not an LEI', () => ({ lei: '123' })],
+    ['an LEI of the wrong form', 'the LEI is none', () => ({ lei: '123' })],
+    ['a class of nobody', 'no recipient is of this class', () => ({ class: 'data_subject' })],
     ['an unknown class', '--class friend is not a class', () => ({ class: 'friend' })],
     ['a private key', 'key 0 is not public', () => ({ jwks: privateJwks })],
     ['no JWK Set', '--jwks does not hold a JWK Set', () => ({ jwks: at.config.banksFile })],
@@ -176,7 +177,7 @@ describe('client add', () => {
   })
 
   it.each<[string, string, Options]>([
-    ['for a bank of no directory', 'no bank nowhere is in the directory', { bank: 'nowhere' }],
+    ['for a bank of no directory', 'there is no such bank in the directory', { bank: 'nowhere' }],
     [
       'with a scope that its kind cannot have',
       'a client of kind auditor cannot have the scope consents:revoke',

@@ -21,7 +21,7 @@ import { findLedger, readLeaves } from '../../src/storage/ledgers.ts'
 import { contractCheck } from './contract_check.ts'
 import { checking, fakeBanks, savings, type FakeBanks } from './fake_banks.ts'
 import { newSigner, sha256 } from './jwt.ts'
-import { testBank, testBroker, type TestBroker } from './test_broker.ts'
+import { testBank, testBroker, type TestBank, type TestBroker } from './test_broker.ts'
 
 export const bank = 'first-bank'
 export const otherBank = 'other-bank'
@@ -35,6 +35,8 @@ export interface ApiApp {
   readonly app: Express
   readonly broker: TestBroker
   readonly banks: FakeBanks
+  /** A bank with the key that signs its approvals. */
+  signing(ofBank: string): TestBank
   /** What was logged of requests. */
   readonly events: RequestEvent[]
   readonly log: Log
@@ -51,8 +53,8 @@ export interface ApiApp {
   call(method: Method, path: string, token?: string): supertest.Test
   /** A bank's ledger, or what of it names one consent. */
   entries(ofBank: string, consentId?: string): Promise<Entry[]>
-  /** The same server as another process would run it, with limits, and perhaps behind proxies at these addresses. */
-  limited(limiting: RateLimiting, proxies?: readonly string[]): Pick<ApiApp, 'app' | 'call'>
+  /** The same server as another process would run it, with limits. */
+  limited(limiting: RateLimiting): Pick<ApiApp, 'app' | 'call'>
   close(): Promise<void>
 }
 
@@ -71,8 +73,9 @@ export interface ActiveConsent {
 export async function apiApp(serviceUrl: string): Promise<ApiApp> {
   const banks = fakeBanks()
   const signing = testBank(bank)
+  const other = testBank(otherBank)
   const inner = await testBroker(serviceUrl, {
-    banks: [signing, testBank(otherBank)],
+    banks: [signing, other],
     bankPort: banks,
   })
   const broker = { ...inner, classOf: (client: string) => classOf(inner.db, client) }
@@ -95,15 +98,12 @@ export async function apiApp(serviceUrl: string): Promise<ApiApp> {
   const client = clientOf(broker, authorization)
   return {
     ...{ app, broker, banks, events, log, ...client },
+    signing: (ofBank) => (ofBank === bank ? signing : other),
     call: client.callOf(app),
     consent: (change = {}, given = {}) => activeConsent(broker, change, given),
     entries: (ofBank, consentId) => entriesOf(broker, ofBank, consentId),
-    limited(limiting, proxies = []) {
-      const mtls = {
-        ...authorization.mtls,
-        proxies: { have: (one: string) => proxies.includes(one) },
-      }
-      const other = createApp(broker, { ...authorization, mtls }, log, { limiting })
+    limited(limiting) {
+      const other = createApp(broker, authorization, log, { limiting })
       return { app: other, call: client.callOf(other) }
     },
     close: () => inner.close(),

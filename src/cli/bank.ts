@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto'
+import { BankRefused, BankUnavailable, type Bank } from '../broker/bank_port.ts'
+import type { Broker } from '../broker/broker.ts'
+import { canonical } from '../ledger/canonical.ts'
+import { readEntry } from '../ledger/entry.ts'
+import { random128 } from '../storage/ids.ts'
+import { findLedger, readLeaves } from '../storage/ledgers.ts'
+import { parseOptions, UsageError } from './arguments.ts'
+import { withBroker } from './with_broker.ts'
+
+/** `countersign bank list | check`. */
+export async function bankCommand([action, ...argv]: string[]): Promise<number> {
+  if (action === 'list' && argv.length === 0) return list()
+  if (action === 'check') return check(parseOptions(argv, ['bank']).one('bank'))
+  throw new UsageError('bank list, or bank check')
+}
+
+async function list(): Promise<number> {
+  await withBroker(async (broker) => {
+    for (const bank of broker.bankPort.banks.values()) {
+      const ledger = await findLedger(broker.db, bank.id)
+      const has = ledger === undefined ? 'no ledger' : `a ledger of ${ledger.size} entries`
+      process.stdout.write(`${bank.id}  ${bank.lei}  ${has}  ${bank.issuer}  ${bank.legalName}\n`)
+    }
+  })
+  return 0
+}
+
+/** Everything that must hold before customers of the bank are asked, each said by itself. */
+async function check(id: string): Promise<number> {
+  return withBroker(async (broker) => {
+    const bank = broker.bankPort.banks.get(id)
+    if (bank === undefined) throw new UsageError('there is no such bank in the directory')
+    const problems = await Promise.all([ledgerProblem(broker, bank), loginProblem(broker, bank)])
+    for (const [what, problem] of problems)
+      process.stdout.write(`${what}: ${problem ?? 'in order'}\n`)
+    return problems.every(([, problem]) => problem === undefined) ? 0 : 1
+  })
+}
+
+type Checked = readonly [what: string, problem: string | undefined]
+
+/** The ledger is open, and its first entry names the key that the directory has: else no approval could be verified. */
+async function ledgerProblem({ db }: Broker, { id, key }: Bank): Promise<Checked> {
+  const what = 'ledger'
+  const [first] = await readLeaves(db, id, { from: 0, to: 1 })
+  if (first === undefined) return [what, `not open: countersign ledger open --bank ${id}`]
+  const { body } = readEntry(first)
+  const named = 'bank_key' in body ? body.bank_key : {}
+  return [
+    what,
+    canonical({ ...named }) === canonical({ ...key })
+      ? undefined
+      : 'its first entry names another key than the directory',
+  ]
+}
+
+/** The bank's metadata are found and as FAPI 2.0 asks, and the bank knows this broker: it takes a pushed request. */
+async function loginProblem({ bankPort }: Broker, bank: Bank): Promise<Checked> {
+  const nonce = createHash('sha256').update(random128()).digest('base64url')
+  try {
+    await bankPort.startLogin(bank, { nonce })
+    return ['login', undefined]
+  } catch (error) {
+    if (error instanceof BankUnavailable || error instanceof BankRefused)
+      return ['login', error.message]
+    throw error
+  }
+}
