@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { measureAppend } from './append.ts'
+import { endpoints, measureEndpoints } from './endpoints.ts'
 import { measureGrowth } from './growth.ts'
 import { measureRelease } from './release.ts'
 import { measureRevoke } from './revoke.ts'
@@ -8,7 +9,7 @@ import { rounded } from './statistics.ts'
 
 /** `npm run bench`: measures what docs/performance.md describes, prints it, and with `--json` ends with one line of it. */
 
-const sections = ['release', 'append', 'verify', 'revoke'] as const
+const sections = ['release', 'append', 'verify', 'revoke', ...endpoints] as const
 type Section = (typeof sections)[number]
 
 const { values } = parseArgs({
@@ -50,6 +51,8 @@ async function measure(): Promise<Figures> {
   const append = wanted.has('append') ? await measureAppend(stage, { seconds }) : undefined
   const growth = wanted.has('verify') ? await measureGrowth(stage) : undefined
   const revoke = wanted.has('revoke') ? await measureRevoke(stage) : undefined
+  const asked = endpoints.filter((one) => wanted.has(one))
+  const answered = asked.length > 0 ? await measureEndpoints(stage, { asked, seconds }) : {}
   return roundedAll({
     ...(release && { release: { ...release.release } }),
     ...(append && { append }),
@@ -59,6 +62,7 @@ async function measure(): Promise<Figures> {
       ...(growth && { verify: growth.verify_rss_mb }),
     },
     ...(revoke && { ...revoke }),
+    ...Object.fromEntries(Object.entries(answered).map(([name, of]) => [name, { ...of }])),
   })
 }
 

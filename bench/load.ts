@@ -3,14 +3,19 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { dpopProver } from '../src/banks/dpop.ts'
-import type { Order, Preparation, Run, Slice } from './orders.ts'
+import { importPrivateKey, signerOf } from '../src/storage/jws.ts'
+import type { Calls, Forms, Order, Preparation, Run, Slice } from './orders.ts'
 import { quantile } from './statistics.ts'
 
 /**
  * The load generator, a process: 64 connections that each have one request under way. Requests are made before, down to their
- * bytes, since each needs a proof of its own; what is left costs about 20 µs a request.
+ * bytes, since each needs a signature of its own; what is left costs about 20 µs a request.
  */
 const connections = 64
+
+const form_type = 'application/x-www-form-urlencoded'
+/** As long as the server takes one for. */
+const assertion_s = 300
 
 let port = 0
 let requests: Buffer[] = []
@@ -24,32 +29,64 @@ process.on('message', (order: Order) => {
 process.send?.('ready')
 
 async function prepare(preparation: Preparation): Promise<'prepared'> {
-  const { path, issuer, tokens, key, count } = preparation
   port = preparation.port
-  const { host } = new URL(issuer)
-  const prove = dpopProver(key, Date.now)
-  const nonce = await currentNonce(issuer, preparation)
-  requests = Array.from({ length: count }, (_, i) => {
-    const accessToken = tokens[i % tokens.length] ?? ''
-    const proof = prove({ method: 'GET', url: issuer + path, accessToken, nonce })
-    return Buffer.from(
-      `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: application/json\r\n` +
-        `Authorization: DPoP ${accessToken}\r\nDPoP: ${proof}\r\nx-fapi-interaction-id: ${randomUUID()}\r\n\r\n`,
-    )
-  })
+  const make =
+    'calls' in preparation
+      ? await callMaker(preparation, preparation.calls)
+      : await formMaker(preparation, preparation.forms)
+  requests = Array.from({ length: preparation.count }, (_, i) => Buffer.from(make(i)))
   return 'prepared'
 }
 
-/** Asked for as any client does: with a proof that has none. Where nobody checks proofs, none is needed. */
-async function currentNonce(issuer: string, { path, tokens, key }: Preparation) {
+type Place = Pick<Preparation, 'path' | 'issuer'>
+
+async function callMaker({ path, issuer }: Place, { tokens, key }: Calls) {
+  const { host } = new URL(issuer)
   const prove = dpopProver(key, Date.now)
-  const accessToken = tokens[0] ?? ''
-  const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
-    headers: {
-      authorization: `DPoP ${accessToken}`,
-      dpop: prove({ method: 'GET', url: issuer + path, accessToken }),
-    },
-  })
+  const provenBy = (accessToken: string, nonce?: string) =>
+    prove({ method: 'GET', url: issuer + path, accessToken, nonce })
+  const [first = ''] = tokens
+  const headers = { authorization: `DPoP ${first}`, dpop: provenBy(first) }
+  const nonce = await currentNonce(path, { headers })
+  return (i: number) => {
+    const accessToken = tokens[i % tokens.length] ?? ''
+    return (
+      `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: application/json\r\n` +
+      `Authorization: DPoP ${accessToken}\r\nDPoP: ${provenBy(accessToken, nonce)}\r\n` +
+      `x-fapi-interaction-id: ${randomUUID()}\r\n\r\n`
+    )
+  }
+}
+
+/** An assertion is good for once, and so is a proof. */
+async function formMaker({ path, issuer }: Place, { client, key, kid, proves, members }: Forms) {
+  const { host } = new URL(issuer)
+  const assert = signerOf(importPrivateKey({ ...key }), { kid })
+  const prove = dpopProver(key, Date.now)
+  const proven = (nonce?: string) => prove({ method: 'POST', url: issuer + path, nonce })
+  const bodyOf = (i: number) => {
+    const iat = Math.floor(Date.now() / 1000)
+    const claims = { iss: client, sub: client, aud: issuer, iat, exp: iat + assertion_s }
+    return new URLSearchParams({
+      ...members[i % members.length],
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: assert({ ...claims, jti: randomUUID() }),
+    }).toString()
+  }
+  const asked = { method: 'POST', headers: { 'content-type': form_type, dpop: proven() } }
+  const nonce = proves ? await currentNonce(path, { ...asked, body: bodyOf(0) }) : undefined
+  return (i: number) => {
+    const body = bodyOf(i)
+    return (
+      `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: application/json\r\nContent-Type: ${form_type}\r\n` +
+      `${proves ? `DPoP: ${proven(nonce)}\r\n` : ''}Content-Length: ${body.length}\r\n\r\n${body}`
+    )
+  }
+}
+
+/** Asked for as any client does: with a proof that has none. Where nobody checks proofs, none is needed. */
+async function currentNonce(path: string, request: RequestInit): Promise<string | undefined> {
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`, request)
   await answer.arrayBuffer()
   return answer.headers.get('dpop-nonce') ?? undefined
 }

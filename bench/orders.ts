@@ -10,19 +10,37 @@ export const rungs = {
 } as const
 export type Rung = keyof typeof rungs
 
+/** On the lower rungs' port: authenticates a client as the endpoints of OAuth do, and does nothing else. */
+export const admitted_path = '/bench/admitted'
+
 /** What the bench tells its load generator, in this order, and what that answers. */
 export type Order = { readonly prepare: Preparation } | { readonly run: Run }
 
-/** Signs a proof for each of `count` requests, while nothing is measured. Answers `prepared`. */
-export interface Preparation {
+/** Makes `count` requests, down to their bytes, while nothing is measured. Answers `prepared`. */
+export type Preparation = {
   readonly port: number
   readonly path: string
   /** What clients know the server as. */
   readonly issuer: string
+  readonly count: number
+} & ({ readonly calls: Calls } | { readonly forms: Forms })
+
+/** GET with an access token and a proof. */
+export interface Calls {
   readonly tokens: readonly string[]
   /** The private key that the tokens are bound to. */
   readonly key: JWK
-  readonly count: number
+}
+
+/** POST of a form, as an endpoint of OAuth takes it: with an assertion of a client, and a proof where the endpoint wants one. */
+export interface Forms {
+  readonly client: string
+  /** The client's private key, by which it is registered as `kid`. It makes the proofs too. */
+  readonly key: JWK
+  readonly kid: string
+  readonly proves: boolean
+  /** What the forms say, in turns. */
+  readonly members: readonly Readonly<Record<string, string>>[]
 }
 
 /** Sends them, 64 at a time, and measures for `seconds` after `warm_seconds`. Answers a `Slice`. */

@@ -1,16 +1,13 @@
-import type { ChildProcess } from 'node:child_process'
-import { join } from 'node:path'
 import { openAuthorization } from '../src/authorization/authorization.ts'
 import { compose } from '../src/main.ts'
-import { environmentOf } from '../sandbox/broker_process.ts'
 import {
   grantMany,
   openTokenMint,
   type CrowdConsent,
   type TokenMint,
 } from '../sandbox/many_consents.ts'
-import { answerOf, endProcess, startModule } from '../sandbox/module_process.ts'
-import { rungs, type Order, type Rung, type Slice } from './orders.ts'
+import { rungs, type Rung, type Slice } from './orders.ts'
+import { startProcesses, type Processes } from './processes.ts'
 import type { Stage } from './stage.ts'
 import { median } from './statistics.ts'
 import { tokenKeysNow } from '../sandbox/token_keys.ts'
@@ -47,28 +44,15 @@ export async function measureRelease(
   for (const bank of composed.broker.bankPort.banks.keys())
     consents.push(...(await grantMany(composed.broker, { bank, count: consents_per_bank })))
   const mint = await openTokenMint(composed.broker, authorization)
-  const server = await startModule('bench/rung_server', {
-    ...(await environmentOf(config, join(stage.folder, 'rung_server'))),
-    LOG_LEVEL: 'info',
-  })
-  const load = await startModule('bench/load')
+  const processes = await startProcesses(stage, config)
   try {
-    const slices = await alternate(
-      { server: server.child, load: load.child, ports: server.first as Record<Rung, number> },
-      { consents: shuffled(consents), mint, issuer: config.issuer, seconds },
-    )
-    return { release: figuresOf(slices), rss_bytes: await settle(server.child) }
+    const plan = { consents: shuffled(consents), mint, issuer: config.issuer, seconds }
+    const slices = await alternate(processes, plan)
+    return { release: figuresOf(slices), rss_bytes: await processes.settle() }
   } finally {
-    await endProcess(load.child)
-    await endProcess(server.child)
+    await processes.close()
     await composed.close()
   }
-}
-
-interface Processes {
-  readonly server: ChildProcess
-  readonly load: ChildProcess
-  readonly ports: Readonly<Record<Rung, number>>
 }
 
 interface Plan {
@@ -79,7 +63,7 @@ interface Plan {
 }
 
 async function alternate(
-  { server, load, ports }: Processes,
+  processes: Processes,
   { consents, mint, issuer, seconds }: Plan,
 ): Promise<Record<Rung, Slice[]>> {
   const slices: Record<Rung, Slice[]> = { A: [], B: [], C: [], D: [], N: [] }
@@ -88,30 +72,16 @@ async function alternate(
     for (const rung of Object.keys(rungs) as Rung[]) {
       const rate = (slices[rung].at(-1)?.per_s ?? first_per_s) * 1.5
       const count = Math.ceil(rate * (seconds + warm_seconds))
-      await settle(server)
-      await tell(load, {
-        prepare: { port: ports[rung], path: rungs[rung], issuer, tokens, key: mint.key, count },
-      })
-      const slice = (await tell(load, { run: { warm_seconds, seconds } })) as Slice
-      if (Object.keys(slice.others).length > 0)
-        throw new Error(`rung ${rung} answered ${JSON.stringify(slice.others)}`)
-      slices[rung].push(slice)
+      const to = { port: processes.ports[rung], path: rungs[rung], issuer, count }
+      slices[rung].push(
+        await processes.slice(
+          { ...to, calls: { tokens, key: mint.key } },
+          { warm_seconds, seconds },
+        ),
+      )
     }
   }
   return slices
-}
-
-async function tell(child: ChildProcess, order: Order): Promise<unknown> {
-  const answer = answerOf(child)
-  child.send(order)
-  return answer
-}
-
-/** The server works off what is left over, and tells its memory. */
-async function settle(server: ChildProcess): Promise<number> {
-  const answer = answerOf(server)
-  server.send('settle')
-  return ((await answer) as { rss_bytes: number }).rss_bytes
 }
 
 function figuresOf(slices: Readonly<Record<Rung, readonly Slice[]>>): ReleaseFigures {

@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import { createServer as createHttpServer, type Server } from 'node:http'
 import express, { type Express, type Response } from 'express'
 import helmet from 'helmet'
+import { admit } from '../src/authorization/admit.ts'
 import { openAuthorization } from '../src/authorization/authorization.ts'
 import { startHousekeeping } from '../src/broker/housekeeping.ts'
 import { loadConfig } from '../src/config.ts'
+import { endpointOf, formBody } from '../src/http/oauth_routes.ts'
 import { problems } from '../src/http/problem.ts'
 import { callerOf, exactRouter, interaction, type Api } from '../src/http/resource.ts'
 import { openContract } from '../src/http/contract.ts'
@@ -14,7 +16,7 @@ import { createServer } from '../src/http/server.ts'
 import { compose } from '../src/main.ts'
 import type { Log } from '../src/observe/log.ts'
 import { openNaiveDoor } from './naive_door.ts'
-import { rungs, type Rung } from './orders.ts'
+import { admitted_path, rungs, type Rung } from './orders.ts'
 import { tokenKeysNow } from '../sandbox/token_keys.ts'
 
 /** The server of all rungs, a process: the product's own for D, and beside it, on ports of their own, A to C and N. */
@@ -120,6 +122,20 @@ function lowerRungs(api: Api, log: Log): Express {
       }
       send(res, { accounts: await bankPort.accounts(bank, access) })
     })
+  router
+    .route(admitted_path)
+    .all(interaction)
+    .post(
+      formBody,
+      endpointOf(
+        api.broker,
+        api.authorization,
+        api.limits,
+      )(async (broker, authorization, request) => {
+        const { headers } = await admit(broker, authorization, request)
+        return { status: 200, headers, body: {} }
+      }),
+    )
   return app.use(router, problems(api.broker.issuer))
 }
 

@@ -7,7 +7,8 @@ import { sha256Text } from '../storage/sha256.ts'
 export interface ProofFor {
   readonly method: string
   readonly url: string
-  readonly accessToken: string
+  /** Absent where a token is asked for. */
+  readonly accessToken?: string
   /** The newest `DPoP-Nonce` of the place that it goes to. */
   readonly nonce?: string | undefined
 }
@@ -23,7 +24,7 @@ export function dpopProver(key: JWK, now: () => number): (proof: ProofFor) => st
       htm: method,
       htu: origin + pathname,
       iat: Math.floor(now() / 1000),
-      ath: sha256Text(accessToken),
+      ath: accessToken && sha256Text(accessToken),
       nonce,
     })
   }

@@ -22,20 +22,13 @@ import { exactRouter, interaction, interactionOf, notAllowed } from './resource.
 const form_type = 'application/x-www-form-urlencoded'
 const body_bytes_max = '64kb'
 
-/** The endpoints of the authorization server that no browser visits. Their errors are OAuth's (RFC 6749 §5.2). */
-export function oauthRoutes(
-  broker: Broker,
-  authorization: Authorization,
-  limits: Pick<Limits, 'byClient'>,
-): Router {
-  const router = exactRouter()
-  const body = express.text({ type: form_type, limit: body_bytes_max })
-  const published = (value: () => object): RequestHandler => {
-    return (_req, res) => {
-      res.set('Cache-Control', `public, max-age=${jwks_s_max}`).json(value())
-    }
-  }
-  const endpoint = (
+/** Reads the body of an endpoint at which clients authenticate. */
+export const formBody = express.text({ type: form_type, limit: body_bytes_max })
+
+/** What answers at such an endpoint, over HTTP. */
+export const endpointOf =
+  (broker: Broker, authorization: Authorization, limits: Pick<Limits, 'byClient'>) =>
+  (
     answerTo: (
       b: Broker,
       a: Authorization,
@@ -53,12 +46,26 @@ export function oauthRoutes(
         certificate: clientCertificateOf(authorization, req, broker.now()),
         authorizationHeader: req.get('Authorization'),
       }
-      const { status, headers, body: answer } = await answerTo(broker, authorization, request, req)
+      const { status, headers, body } = await answerTo(broker, authorization, request, req)
       res.status(status).set(headers)
-      if (typeof answer === 'object') res.json(answer)
-      else res.end(answer)
+      if (typeof body === 'object') res.json(body)
+      else res.end(body)
     }
   }
+
+/** The endpoints of the authorization server that no browser visits. Their errors are OAuth's (RFC 6749 §5.2). */
+export function oauthRoutes(
+  broker: Broker,
+  authorization: Authorization,
+  limits: Pick<Limits, 'byClient'>,
+): Router {
+  const router = exactRouter()
+  const published = (value: () => object): RequestHandler => {
+    return (_req, res) => {
+      res.set('Cache-Control', `public, max-age=${jwks_s_max}`).json(value())
+    }
+  }
+  const endpoint = endpointOf(broker, authorization, limits)
   const callerOf = async (req: Request, res: Response) => {
     const caller = await authenticateResource(broker, authorization, req)
     res.locals['caller'] = caller
@@ -82,25 +89,25 @@ export function oauthRoutes(
   router
     .route(paths.par)
     .all(noStore, interaction)
-    .post(body, endpoint(pushRequest))
+    .post(formBody, endpoint(pushRequest))
     .all(notAllowed('POST'))
   router
     .route(paths.token)
     .all(noStore, interaction)
-    .post(body, endpoint(issueToken))
+    .post(formBody, endpoint(issueToken))
     .all(notAllowed('POST'))
   router
     .route(paths.introspect)
     .all(noStore, interaction)
     .post(
-      body,
+      formBody,
       endpoint((b, a, request, req) => introspect(b, a, { ...request, signed: asksSigned(req) })),
     )
     .all(notAllowed('POST'))
   router
     .route(paths.revoke)
     .all(noStore, interaction)
-    .post(body, endpoint(revoke))
+    .post(formBody, endpoint(revoke))
     .all(notAllowed('POST'))
   router
     .route(`${paths.grants}/:id`)
