@@ -26,14 +26,19 @@ export interface NewEvent {
   readonly by?: Actor
 }
 
+/** How often a step that changes nothing is kept of one request: a browser may take it as often as it likes. */
+export const repeats_max = 20
+
+const insertSql = (unless = '') => `
+  insert into authorization_events (bank_id, consent_id, event, interaction_id, by)
+  select bank_id, id, $1, $2::uuid, $3 from consents c where bank_id = $4 and id = $5 ${unless} for key share
+  on conflict do nothing`
+
 /**
  * Adds a step; the parameters are `eventValues`. It is of the time at which its transaction began: never later than an entry
  * that is made with it. A consent that is not there any more has no steps: its row is locked against going meanwhile.
  */
-export const addEventSql = `
-  insert into authorization_events (bank_id, consent_id, event, interaction_id, by)
-  select bank_id, id, $1, $2::uuid, $3 from consents where bank_id = $4 and id = $5 for key share
-  on conflict do nothing`
+export const addEventSql = insertSql()
 
 export const eventValues = (bank: string, { consent, event, interaction, by }: NewEvent) => [
   event,
@@ -43,12 +48,18 @@ export const eventValues = (bank: string, { consent, event, interaction, by }: N
   consent,
 ]
 
+const unlessRepeated = `and $6 > (select count(*) from authorization_events e
+  where e.bank_id = c.bank_id and e.consent_id = c.id and e.event = $7)`
+
 /** Adds a step in the transaction that takes it. */
 export async function addEvent(tx: Tx, bank: string, event: NewEvent): Promise<void> {
-  await tx.raw(addEventSql.replaceAll(/\$\d/g, '?'), eventValues(bank, event))
+  await tx.raw(forKnex(addEventSql), eventValues(bank, event))
 }
 
-/** The same in a transaction of its own, for a step that changes nothing else. */
+/** Adds a step that changes nothing else, in a transaction of its own; one that was taken often enough is not kept. */
 export async function recordEvent(db: Database, bank: string, event: NewEvent): Promise<void> {
-  await inBank(db, bank, (tx) => addEvent(tx, bank, event))
+  const values = [...eventValues(bank, event), repeats_max, event.event]
+  await inBank(db, bank, (tx) => tx.raw(forKnex(insertSql(unlessRepeated)), values))
 }
+
+const forKnex = (sql: string) => sql.replaceAll(/\$\d/g, '?')

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
+import { repeats_max } from '../../src/storage/authorization_events.ts'
 import { purgeBank } from '../../src/storage/purge.ts'
 import { authorizationApp, type AuthorizationApp } from '../support/authorization_app.ts'
 import {
@@ -79,6 +80,16 @@ describe('the steps of a customer', () => {
     const again = await browser.get(pushed.address)
     await browser.press(again, 'continue')
     expect(await names(pushed)).toEqual([...failed, 'arrived', 'bank_login_begun'])
+  })
+
+  it('are kept so often and no more, of a browser that goes on and on', async () => {
+    const pushed = await app.push()
+    const browser = app.browser()
+    for (let visit = 0; visit <= repeats_max; visit++) await browser.get(pushed.address)
+    expect(repeats_max).toBe(20)
+    expect(await names(pushed)).toEqual(Array.from({ length: 20 }, () => 'arrived'))
+    await browser.press(await browser.get(pushed.address), 'cancel')
+    expect((await names(pushed)).at(-1)).toBe('cancelled')
   })
 
   it('go to the consent whose terms they renewed', async () => {
