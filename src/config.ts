@@ -28,10 +28,11 @@ export interface Config {
     /** `MTLS_CA_FILE`, PEM: the authorities whose certificates `tls_client_auth` goes by. */
     readonly authorities: readonly X509Certificate[]
     /**
-     * `PROXY_ADDRESSES`, addresses and subnets by commas, and `PROXY_CERTIFICATE_HEADER`, both or neither: who ends TLS for us,
-     * and the header in which it passes the client certificate on (RFC 9440).
+     * `PROXY_ADDRESSES`, addresses and subnets by commas: who ends TLS for us. From there, and from nowhere else, `X-Forwarded-For`
+     * tells where a request comes from, and the header named by `PROXY_CERTIFICATE_HEADER`, if any, the client certificate
+     * (RFC 9440).
      */
-    readonly proxies?: { readonly have: (address: string) => boolean; readonly header: string }
+    readonly proxies?: { readonly have: (address: string) => boolean; readonly header?: string }
   }
   /** `BANKS_FILE`: the bank directory (docs/operating.md). */
   readonly banksFile: string
@@ -147,20 +148,26 @@ function serverCertificate(env: Environment, read: Settings): Pick<Config, 'tls'
 
 function mutualTls(env: Environment, read: Settings): Config['mtls'] {
   const has = (key: string) => env[key] !== undefined
-  const proxy = ['PROXY_ADDRESSES', 'PROXY_CERTIFICATE_HEADER'] as const
-  for (const needed of ['TLS_CERTIFICATE_FILE', 'MTLS_ORIGIN'])
-    if (has('MTLS_PORT') && !has(needed))
-      read.problems.push(`MTLS_PORT is set, and ${needed} is not`)
+  for (const [key, needed] of [
+    ['MTLS_PORT', 'TLS_CERTIFICATE_FILE'],
+    ['MTLS_PORT', 'MTLS_ORIGIN'],
+    ['PROXY_CERTIFICATE_HEADER', 'PROXY_ADDRESSES'],
+  ] as const)
+    if (has(key) && !has(needed)) read.problems.push(`${key} is set, and ${needed} is not`)
   return {
     ...(has('MTLS_ORIGIN') ? { origin: read.httpsOrigin('MTLS_ORIGIN') } : {}),
     ...(has('MTLS_PORT')
       ? { port: read.integer('MTLS_PORT', { fallback: 8443, max: 65_535 }) }
       : {}),
     authorities: has('MTLS_CA_FILE') ? read.certificates('MTLS_CA_FILE') : [],
-    ...(proxy.some(has)
-      ? { proxies: { have: read.addresses(proxy[0]), header: read.headerName(proxy[1]) } }
-      : {}),
+    ...(has('PROXY_ADDRESSES') ? { proxies: proxiesOf(env, read) } : {}),
   }
+}
+
+function proxiesOf(env: Environment, read: Settings): NonNullable<Config['mtls']['proxies']> {
+  const have = read.addresses('PROXY_ADDRESSES')
+  const key = 'PROXY_CERTIFICATE_HEADER'
+  return env[key] === undefined ? { have } : { have, header: read.headerName(key) }
 }
 
 type Settings = ReturnType<typeof settingsOf>

@@ -62,6 +62,16 @@ describe('the configuration', () => {
     ['limits kept nowhere', { RATE_LIMITS: 'redis' }, 'RATE_LIMITS is not one of'],
     ['a frequency of less than none', { FREQUENCY_LIMIT: '-1' }, 'FREQUENCY_LIMIT'],
     ['a frequency beyond the last', { FREQUENCY_LIMIT: '1000001' }, 'FREQUENCY_LIMIT'],
+    [
+      'a header of proxies that are not named',
+      { PROXY_CERTIFICATE_HEADER: 'client-cert' },
+      'PROXY',
+    ],
+    [
+      'a proxy that is no address',
+      { PROXY_ADDRESSES: '10.0.0.1,proxy.example' },
+      'PROXY_ADDRESSES',
+    ],
     ['an epoch longer than a day', { EPOCH_SECONDS: '86401' }, 'EPOCH_SECONDS'],
     ['a key file that is not there', { MASTER_KEY_FILE: '/nowhere' }, 'cannot be read'],
     ['a certificate without its key', { CLIENT_CERTIFICATE_FILE: '/nowhere' }, 'KEY_FILE'],
@@ -86,6 +96,21 @@ describe('the configuration', () => {
       expect(loadConfig({ ...env, FREQUENCY_LIMIT })).not.toHaveProperty('readsPerDay')
     for (const reads of [1, 1_000_000])
       expect(loadConfig({ ...env, FREQUENCY_LIMIT: String(reads) }).readsPerDay).toBe(reads)
+  })
+
+  it('names proxies, which need pass on no certificate', () => {
+    const PROXY_ADDRESSES = '10.0.0.1, 2001:db8::/32'
+    const { proxies } = loadConfig({ ...env, PROXY_ADDRESSES }).mtls
+    expect(proxies).not.toHaveProperty('header')
+    const found = ['10.0.0.1', '::ffff:10.0.0.1', '2001:db8::9', '10.0.0.2', 'unknown', '']
+    expect(found.map((address) => proxies?.have(address))).toEqual([
+      ...[true, true, true],
+      ...[false, false, false],
+    ])
+    const PROXY_CERTIFICATE_HEADER = 'Client-Cert'
+    const named = loadConfig({ ...env, PROXY_ADDRESSES, PROXY_CERTIFICATE_HEADER }).mtls.proxies
+    expect(named?.header).toBe('client-cert')
+    expect(loadConfig(env).mtls).not.toHaveProperty('proxies')
   })
 
   describe('of the rate limits', () => {

@@ -32,8 +32,8 @@ export interface Mtls {
   readonly origin?: string
   /** The authorities whose certificates `tls_client_auth` goes by. */
   readonly authorities: readonly X509Certificate[]
-  /** The proxies that end TLS for us, and the header in which they pass the client certificate on, in lower case. */
-  readonly proxies?: { readonly header: string; readonly have: (address: string) => boolean }
+  /** The proxies that end TLS for us, and the header in which they pass client certificates on, if they do, in lower case. */
+  readonly proxies?: { readonly header?: string; readonly have: (address: string) => boolean }
 }
 
 /** What differs between one server and another. */

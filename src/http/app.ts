@@ -34,7 +34,7 @@ export function createApp(
   const api = { broker, authorization, contract: openContract(), limits }
   const app = express()
   app.set('query parser', 'simple')
-  app.set('trust proxy', false)
+  app.set('trust proxy', authorization.mtls.proxies?.have ?? false)
   app.disable('x-powered-by')
   app.use(logged(log), headers(broker))
   app.use(limits.byAddress, answersAsItsSurface(broker))

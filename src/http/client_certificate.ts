@@ -25,7 +25,9 @@ export function clientCertificateOf(
 ): ClientCertificate | undefined {
   const { proxies } = mtls
   const shown = proxies?.have(socket.remoteAddress ?? '')
-    ? passedOn(headers[proxies.header])
+    ? proxies.header === undefined
+      ? undefined
+      : passedOn(headers[proxies.header])
     : shownOn(socket)
   return shown !== undefined && isCurrent(shown.x509, now) ? shown : undefined
 }

@@ -1,8 +1,12 @@
-import { isIPv4 } from 'node:net'
+import { isIP, isIPv4 } from 'node:net'
 import type { Request } from 'express'
 
-/** Where a request comes from: the connection's other end. What a header says of it is nobody's word. */
-export const addressOf = ({ socket }: Request): string => socket.remoteAddress ?? ''
+/**
+ * Where a request comes from: the connection's other end, or, where that is one of our proxies, the last address of
+ * `X-Forwarded-For` that is none of them. What others write into that header is before it, and is not read.
+ */
+export const addressOf = ({ ip, socket }: Request): string =>
+  ip !== undefined && isIP(ip) !== 0 ? ip : (socket.remoteAddress ?? '')
 
 /**
  * The network that an address is counted as: an IPv4 address is one by itself; of an IPv6 address the first 64 bits, which is what

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { createServer as createTcpServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import supertest, { type Response } from 'supertest'
@@ -143,6 +144,51 @@ it('two servers of one process count together', async () => {
   await two.call('get', accounts).expect(401)
   await one.call('get', accounts).expect(429)
   await two.call('get', accounts).expect(429)
+})
+
+describe('behind our own proxies', () => {
+  const loopback = ['127.0.0.1', '::ffff:127.0.0.1', '10.0.0.9']
+  const behind = (points: number) => {
+    const { call } = api.limited(inMemory({ data: { address: points } }), loopback)
+    return async (forwarded?: string) => {
+      const asked = call('get', accounts)
+      const { status } = await (forwarded === undefined
+        ? asked
+        : asked.set('X-Forwarded-For', forwarded))
+      return status
+    }
+  }
+
+  it('an address is the one that the proxy tells', async () => {
+    const from = behind(1)
+    expect(await from('192.0.2.1')).toBe(401)
+    expect(await from('192.0.2.2')).toBe(401)
+    expect(await from('192.0.2.1')).toBe(429)
+  })
+
+  it('of IPv6 the first 64 bits', async () => {
+    const from = behind(2)
+    expect(await from('2001:db8:1:2::1')).toBe(401)
+    expect(await from('2001:db8:1:2:ffff:ffff:ffff:ffff')).toBe(401)
+    expect(await from('2001:db8:1:2::3')).toBe(429)
+    expect(await from('2001:db8:1:3::3')).toBe(401)
+  })
+
+  it('nobody gets another one by what is sent to the proxy', async () => {
+    const from = behind(1)
+    expect(await from('198.51.100.1, 192.0.2.1')).toBe(401)
+    expect(await from('198.51.100.2, 192.0.2.1')).toBe(429)
+    expect(await from('10.0.0.9, 127.0.0.1, 192.0.2.1')).toBe(429)
+    expect(await from('192.0.2.1, 10.0.0.9')).toBe(429)
+  })
+
+  it('what is no address, or missing, is the proxy’s own', async () => {
+    const from = behind(2)
+    expect(await from('unknown')).toBe(401)
+    expect(await from()).toBe(401)
+    expect(await from('192.0.2.1:443')).toBe(429)
+    expect(await from('192.0.2.1')).toBe(401)
+  })
 })
 
 describe('by client', () => {
@@ -316,6 +362,23 @@ describe('in PostgreSQL', () => {
     )
     expect(spent.filter(({ over }) => !over)).toHaveLength(20)
     expect(spent.filter(({ over }) => over)).toHaveLength(30)
+  })
+
+  it('that takes connections and never answers keeps nobody waiting for it, and lets nobody in uncounted', async () => {
+    const sockets: Socket[] = []
+    const silent = createTcpServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const address = silent.address()
+    const port = typeof address === 'object' ? address?.port : 0
+    const hanging = openDatabase(`postgres://nobody@127.0.0.1:${port}/none`)
+    const count = postgresCounters(hanging, { secret: randomBytes(32), answer_ms_max: 20 })({
+      ...{ name: 'data-client', points: 2, window_s },
+    })
+    const spent = await times(3, () => count('client'))
+    expect(spent.map(({ over }) => over)).toEqual([false, false, true])
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+    await hanging.knex.destroy()
   })
 
   it('keeps no address and no client, and forgets windows that have ended', async () => {

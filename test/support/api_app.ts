@@ -53,8 +53,8 @@ export interface ApiApp {
   call(method: Method, path: string, token?: string): supertest.Test
   /** A bank's ledger, or what of it names one consent. */
   entries(ofBank: string, consentId?: string): Promise<Entry[]>
-  /** The same server as another process would run it, with limits. */
-  limited(limiting: RateLimiting): Pick<ApiApp, 'app' | 'call'>
+  /** The same server as another process would run it, with limits, and perhaps behind proxies at these addresses. */
+  limited(limiting: RateLimiting, proxies?: readonly string[]): Pick<ApiApp, 'app' | 'call'>
   close(): Promise<void>
 }
 
@@ -102,8 +102,12 @@ export async function apiApp(serviceUrl: string): Promise<ApiApp> {
     call: client.callOf(app),
     consent: (change = {}, given = {}) => activeConsent(broker, change, given),
     entries: (ofBank, consentId) => entriesOf(broker, ofBank, consentId),
-    limited(limiting) {
-      const other = createApp(broker, authorization, log, { limiting })
+    limited(limiting, proxies = []) {
+      const mtls = {
+        ...authorization.mtls,
+        proxies: { have: (one: string) => proxies.includes(one) },
+      }
+      const other = createApp(broker, { ...authorization, mtls }, log, { limiting })
       return { app: other, call: client.callOf(other) }
     },
     close: () => inner.close(),

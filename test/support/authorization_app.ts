@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import express, { type Express } from 'express'
 import supertest from 'supertest'
-import { openAuthorization, type Authorization } from '../../src/authorization/authorization.ts'
+import {
+  openAuthorization,
+  type Authorization,
+  type AuthorizationOptions,
+} from '../../src/authorization/authorization.ts'
 import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { issueCode } from '../../src/authorization/code.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
@@ -47,6 +51,8 @@ export interface AuthorizationApp {
 }
 
 export interface ClientOptions {
+  /** The bank that it acts for, or asks about; the first one. */
+  readonly bank?: string
   readonly kind?: Client['kind']
   readonly class?: Class
   readonly alg?: Alg
@@ -54,6 +60,10 @@ export interface ClientOptions {
   readonly approved?: boolean
   readonly proofAlg?: Alg
   readonly signedRequests?: boolean
+  /** How it authenticates and what its tokens are bound to, when it is not `usualSecurity`. */
+  readonly security?: Partial<
+    Pick<Client, 'authentication' | 'binding' | 'jwks' | 'jwksUri' | 'signedRequests'>
+  >
 }
 
 /** A client that does everything right, unless a test says otherwise: a member set to undefined is left out. */
@@ -97,7 +107,11 @@ export interface TestClient {
 
 export async function authorizationApp({
   limiting = unlimited,
-}: { limiting?: RateLimiting } = {}): Promise<AuthorizationApp> {
+  ...options
+}: { limiting?: RateLimiting } & Pick<
+  AuthorizationOptions,
+  'mtls' | 'keySets'
+> = {}): Promise<AuthorizationApp> {
   const database = await testDatabase()
   const bank = testBank('first-bank')
   const banks = [bank, testBank('other-bank')]
@@ -111,6 +125,7 @@ export async function authorizationApp({
   const authorization = openAuthorization(broker, {
     keys: tokenKeysOf([newSigner('ES256').privateJwk]),
     nonceKey: randomBytes(32),
+    ...options,
   })
   const app = express()
   app.use(oauthRoutes(broker, authorization, openLimits(limiting, openMetrics())))
@@ -158,8 +173,8 @@ interface Server {
 }
 
 async function makeClient(server: Server, options: ClientOptions): Promise<TestClient> {
-  const { app, broker, authorization, bank } = server
-  const { kind = 'recipient', scopes = [] } = options
+  const { app, broker, authorization } = server
+  const { kind = 'recipient', scopes = [], bank = server.bank } = options
   const id = `client-${randomBytes(6).toString('hex')}`
   const signer = newSigner(options.alg ?? 'ES256')
   const proofSigner = newSigner(options.proofAlg ?? 'ES256')
@@ -169,9 +184,12 @@ async function makeClient(server: Server, options: ClientOptions): Promise<TestC
     lei: '7H6GLXDRUGQFU57RNE97',
     website: 'https://recipient.example',
     contacts: ['privacy@recipient.example'],
-    jwks: { keys: [{ ...signer.publicJwk, kid: 'one' }] },
+    ...(options.security?.jwksUri === undefined
+      ? { jwks: { keys: [{ ...signer.publicJwk, kid: 'one' }] } }
+      : {}),
     ...usualSecurity,
     signedRequests: options.signedRequests ?? false,
+    ...options.security,
     redirectUris: [redirectUri],
     scopes,
     ...partOf(kind, { id, bank, class: options.class ?? 'messaging_platform' }),
