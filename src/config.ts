@@ -154,6 +154,10 @@ function mutualTls(env: Environment, read: Settings): Config['mtls'] {
     ['PROXY_CERTIFICATE_HEADER', 'PROXY_ADDRESSES'],
   ] as const)
     if (has(key) && !has(needed)) read.problems.push(`${key} is set, and ${needed} is not`)
+  if (has('MTLS_ORIGIN') && !has('MTLS_PORT') && !has('PROXY_CERTIFICATE_HEADER'))
+    read.problems.push('MTLS_ORIGIN is set, and neither MTLS_PORT nor PROXY_CERTIFICATE_HEADER is')
+  if (has('MTLS_PORT') && Number(env['MTLS_PORT']) === Number(env['PORT'] ?? 8080))
+    read.problems.push('MTLS_PORT is PORT')
   return {
     ...(has('MTLS_ORIGIN') ? { origin: read.httpsOrigin('MTLS_ORIGIN') } : {}),
     ...(has('MTLS_PORT')

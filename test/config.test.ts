@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeCertificate, named } from '../sandbox/certificates.ts'
 import { loadConfig } from '../src/config.ts'
 import { rateLimits } from '../src/http/rate_limits.ts'
 
@@ -111,6 +112,81 @@ describe('the configuration', () => {
     const named = loadConfig({ ...env, PROXY_ADDRESSES, PROXY_CERTIFICATE_HEADER }).mtls.proxies
     expect(named?.header).toBe('client-cert')
     expect(loadConfig(env).mtls).not.toHaveProperty('proxies')
+  })
+
+  describe('of TLS', () => {
+    const authority = makeCertificate({ subject: named('Authority'), usage: 'authority' })
+    const own = makeCertificate({ subject: named('broker.example'), usage: 'server' })
+    const file = async (name: string, content: string) => {
+      await writeFile(join(folder, name), content)
+      return join(folder, name)
+    }
+    const tls = async () => ({
+      TLS_CERTIFICATE_FILE: await file('tls.crt', own.cert + authority.cert),
+      TLS_KEY_FILE: await file('tls.key', own.key),
+      MTLS_ORIGIN: 'https://mtls.broker.example',
+      MTLS_PORT: '8443',
+      MTLS_CA_FILE: await file('ca.crt', authority.cert + authority.cert),
+    })
+
+    it('has a certificate, a second port, and authorities', async () => {
+      const { mtls, tls: read } = loadConfig({ ...env, ...(await tls()) })
+      expect(read?.key).toBe(own.key.trim())
+      expect(mtls).toMatchObject({ origin: 'https://mtls.broker.example', port: 8443 })
+      expect(mtls.authorities.map(({ fingerprint256 }) => fingerprint256)).toEqual([
+        authority.x509.fingerprint256,
+        authority.x509.fingerprint256,
+      ])
+      expect(loadConfig(env).mtls).toEqual({ authorities: [] })
+    })
+
+    it.each<[string, () => Promise<object>, string]>([
+      [
+        'the key of another certificate',
+        async () => ({ TLS_KEY_FILE: await file('other.key', authority.key) }),
+        'TLS_KEY_FILE does not hold the key',
+      ],
+      ['a certificate without its key', async () => ({ TLS_KEY_FILE: undefined }), 'TLS_KEY_FILE'],
+      [
+        'no certificate for the second port',
+        async () => ({ TLS_CERTIFICATE_FILE: undefined, TLS_KEY_FILE: undefined }),
+        'MTLS_PORT is set, and TLS_CERTIFICATE_FILE is not',
+      ],
+      [
+        'no origin for the second port',
+        async () => ({ MTLS_ORIGIN: undefined }),
+        'MTLS_PORT is set, and MTLS_ORIGIN is not',
+      ],
+      [
+        'an origin where nobody asks for a certificate',
+        async () => ({ MTLS_PORT: undefined }),
+        'neither MTLS_PORT nor PROXY_CERTIFICATE_HEADER',
+      ],
+      [
+        'an origin without TLS',
+        async () => ({ MTLS_ORIGIN: 'http://127.0.0.1' }),
+        'MTLS_ORIGIN is not an https origin',
+      ],
+      ['one port for both', async () => ({ PORT: '8443' }), 'MTLS_PORT is PORT'],
+      [
+        'a certificate that is no authority’s',
+        async () => ({ MTLS_CA_FILE: await file('leaf.crt', own.cert) }),
+        'MTLS_CA_FILE does not hold certificates of authorities',
+      ],
+      [
+        'no certificate of an authority',
+        async () => ({ MTLS_CA_FILE: await file('none.crt', 'x') }),
+        'MTLS_CA_FILE does not hold certificates of authorities',
+      ],
+      [
+        'a header of no name',
+        async () => ({ PROXY_ADDRESSES: '10.0.0.1', PROXY_CERTIFICATE_HEADER: 'a header' }),
+        'PROXY_CERTIFICATE_HEADER is not the name of a header',
+      ],
+    ])('refuses %s', async (_, change, problem) => {
+      const changed = { ...env, ...(await tls()), ...(await change()) }
+      expect(() => loadConfig(changed)).toThrow(problem)
+    })
   })
 
   describe('of the rate limits', () => {

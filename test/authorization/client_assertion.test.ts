@@ -87,11 +87,25 @@ describe('a client assertion is refused', () => {
     ['with jku', () => ({ header: { jku: 'https://recipient.example/jwks' } })],
     ['with x5u', () => ({ header: { x5u: 'https://recipient.example/x5u' } })],
     ['of a kid that is not registered', () => ({ header: { kid: 'two' } })],
+    ['with a header without bound', () => ({ header: { extra: 'x'.repeat(4_096) } })],
     ['of alg none by name', () => ({ header: { alg: 'none' } })],
     ['of alg HS256', () => ({ header: { alg: 'HS256' } })],
   ])('%s', async (_, parts) => {
     const { body } = await pushedWith(parts()).expect(401)
     expect(body).toEqual({ error: 'invalid_client', error_description: expect.any(String) })
+  })
+
+  it('when two registered keys have the kid that it names', async () => {
+    const client = await server.client()
+    const twice = [client.signer, newSigner('ES256')].map(({ publicJwk }) => ({
+      ...publicJwk,
+      kid: 'one',
+    }))
+    await server.broker.db.knex.raw('update clients set jwks = ?::jsonb where id = ?', [
+      JSON.stringify({ keys: twice }),
+      client.id,
+    ])
+    await client.push().expect(401)
   })
 
   it('signed with RS256, by a key that would do for PS256', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import { registrationProblems } from '../../src/authorization/registration.ts'
 import { isRedirectUri } from '../../src/authorization/redirect_uri.ts'
-import { usualSecurity, type Client } from '../../src/storage/clients.ts'
+import { makeCertificate, named } from '../../sandbox/certificates.ts'
+import { usualSecurity, type CertificateSubject, type Client } from '../../src/storage/clients.ts'
 import { newSigner } from '../support/jwt.ts'
 
 const [ec, rsa] = [newSigner('ES256'), newSigner('PS256')]
@@ -20,6 +21,98 @@ const good = {
   scopes: ['grant_management_revoke'],
   pages: ['page'],
 } as const satisfies Client
+
+const certified = makeCertificate({ subject: named('client') })
+const byName = (type: CertificateSubject['type'], value: string) =>
+  ({ authentication: { method: 'tls_client_auth', subject: { type, value } } }) as const
+
+describe('how a client authenticates', () => {
+  it.each<[string, Partial<Client>]>([
+    ['by its authority’s word, without keys', { ...byName('subject_dn', 'CN=a'), jwks: undefined }],
+    ['by keys elsewhere', { jwksUri: 'https://recipient.example/jwks', jwks: undefined }],
+    [
+      'by its own certificate',
+      {
+        authentication: { method: 'self_signed_tls_client_auth' },
+        jwks: { keys: [certified.jwk] },
+      },
+    ],
+    [
+      'by its own certificate, elsewhere',
+      {
+        authentication: { method: 'self_signed_tls_client_auth' },
+        jwksUri: 'https://recipient.example/jwks',
+        jwks: undefined,
+      },
+    ],
+    ['with tokens bound to a certificate', { binding: 'mtls' }],
+    ['with signed requests', { signedRequests: true }],
+  ] as [string, Partial<Client>][])('may be %s', (_, change) => {
+    expect(registrationProblems({ ...good, ...change } as Client)).toEqual([])
+  })
+
+  it.each<[string, object, string]>([
+    [
+      'keys in two places',
+      { jwksUri: 'https://recipient.example/jwks' },
+      'keys are given by value or by URI, not by both',
+    ],
+    ['keys in no place', { jwks: undefined }, 'no key can authenticate the client'],
+    [
+      'keys at a place without TLS',
+      { jwks: undefined, jwksUri: 'http://recipient.example/jwks' },
+      'jwks_uri is not an https URI, nor one of the loopback interface',
+    ],
+    [
+      'a certificate of its own that is not there',
+      { authentication: { method: 'self_signed_tls_client_auth' } },
+      'no key has the certificate (x5c) that authenticates the client',
+    ],
+    [
+      'a certificate of another key',
+      { jwks: { keys: [{ ...good.jwks.keys[0], x5c: certified.jwk.x5c }] } },
+      'key 0 has a certificate of another key',
+    ],
+    [
+      'what is no certificate',
+      { jwks: { keys: [{ ...good.jwks.keys[0], x5c: ['AAAA'] }] } },
+      'key 0 has a certificate of another key',
+    ],
+    [
+      'signed requests, and no key to verify them',
+      { ...byName('san_dns', 'a.example'), jwks: undefined, signedRequests: true },
+      'no key can verify signed requests',
+    ],
+    [
+      'a name with a wildcard',
+      byName('san_dns', '*.example'),
+      'tls_client_auth_san_dns is not a host name without wildcard',
+    ],
+    [
+      'no name',
+      byName('san_dns', ''),
+      'tls_client_auth_san_dns is not a host name without wildcard',
+    ],
+    [
+      'an address that is none',
+      byName('san_ip', '192.0.2.256'),
+      'tls_client_auth_san_ip is not an IPv4 or IPv6 address',
+    ],
+    ['a URI that is none', byName('san_uri', 'client'), 'tls_client_auth_san_uri is not a URI'],
+    [
+      'an email address that is none',
+      byName('san_email', 'client'),
+      'tls_client_auth_san_email is not an email address',
+    ],
+    [
+      'a subject that is no name',
+      byName('subject_dn', 'client'),
+      'tls_client_auth_subject_dn is not a distinguished name as in RFC 4514',
+    ],
+  ])('may not be with %s', (_, change, problem) => {
+    expect(registrationProblems({ ...good, ...change })).toEqual([problem])
+  })
+})
 
 describe('a registration', () => {
   it('that is right has no problem', () => {
