@@ -97,8 +97,8 @@ const dataWords = (terms: Pick<Terms, 'clusters' | 'lookback_days'>): string =>
     .join(', ')
 
 const deliveryWords: Readonly<Record<Delivery, string>> = {
-  in_thread: 'in your Messenger conversation, where Meta sees it',
-  link_out: 'on a page of Countersign, for you alone',
+  in_thread: 'written into your Messenger conversation, where Meta sees it',
+  link_out: 'shown on a page of Countersign, to you alone',
 }
 
 // 1033.411(b)(3); 1033.421(a)(2)

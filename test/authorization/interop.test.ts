@@ -4,6 +4,10 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import * as oauth from 'oauth4webapi'
 import * as oidc from 'openid-client'
+import {
+  authorizationResponse,
+  type Outcome,
+} from '../../src/authorization/authorization_response.ts'
 import { issueCode } from '../../src/authorization/code.ts'
 import { findPushedRequest } from '../../src/storage/pushed_requests.ts'
 import {
@@ -223,4 +227,52 @@ it('oauth4webapi does the same, step by step', async () => {
     await oauth.processRevocationResponse(ended)
     expect(await introspect(token, true)).toEqual({ active: false })
   }
+})
+
+it('oauth4webapi signs a request, and takes the signed answer', async () => {
+  const { broker, authorization } = server
+  const options = { [oauth.customFetch]: toServer }
+  const issuer = new URL(broker.issuer)
+  const as = await oauth.processDiscoveryResponse(
+    issuer,
+    await oauth.discoveryRequest(issuer, { ...options, algorithm: 'oauth2' }),
+  )
+  const client: oauth.Client = { client_id: recipient.id }
+  const key = { key: await privateKey(), kid: 'one' }
+  const state = oauth.generateRandomState()
+  const asked = {
+    ...{ response_type: 'code', response_mode: 'jwt', redirect_uri: redirectUri, state },
+    code_challenge: await oauth.calculatePKCECodeChallenge(oauth.generateRandomCodeVerifier()),
+    code_challenge_method: 'S256',
+    authorization_details: details(),
+  }
+  const request = await oauth.issueRequestObject(as, client, asked, key)
+  const pushed = await oauth.processPushedAuthorizationResponse(
+    as,
+    client,
+    await oauth.pushedAuthorizationRequest(
+      as,
+      client,
+      oauth.PrivateKeyJwt(key),
+      { request },
+      options,
+    ),
+  )
+  const named = { clientId: recipient.id, requestUri: pushed.request_uri }
+  const found = await findPushedRequest(broker.db, broker.vault, named)
+  if (found === undefined) throw new Error('nothing was pushed')
+  const answer = (outcome: Outcome) =>
+    new URL(authorizationResponse(authorization, found, { outcome, now: broker.now() }))
+  const validated = await oauth.validateJwtAuthResponse(
+    as,
+    client,
+    answer({ code: 'a-code' }),
+    state,
+    options,
+  )
+  expect(validated.get('code')).toBe('a-code')
+  const declined = answer({ error: 'access_denied' })
+  await expect(
+    oauth.validateJwtAuthResponse(as, client, declined, state, options),
+  ).rejects.toMatchObject({ error: 'access_denied' })
 })

@@ -111,14 +111,14 @@ describe('the disclosure', () => {
       '- Accounts: until now those named below as shared before; from now on those you tick',
       '- Data: until now Account balances; from now on Account name, type and last four digits, Account balances, Transactions of the last 90 days, Fraud alerts',
       '- Purpose: providing the service you asked for, as before',
-      '- How it reaches you: on a page of Countersign, for you alone, as before',
+      '- How it reaches you: shown on a page of Countersign, to you alone, as before',
       '- End: until now 30 December 2026; from now on 22 February 2027',
     ])
       expect(changed()).toContain(words)
     expect(
       changed({ delivery: 'in_thread', purpose: 'https://w3id.org/dpv#CustomerCare' }),
     ).toContain(
-      '- How it reaches you: until now on a page of Countersign, for you alone; from now on in your Messenger conversation, where Meta sees it',
+      '- How it reaches you: until now shown on a page of Countersign, to you alone; from now on written into your Messenger conversation, where Meta sees it',
     )
     expect(changed({ purpose: 'https://w3id.org/dpv#CustomerCare' })).toMatch(
       /- Purpose: until now providing the service you asked for; from now on /,
@@ -137,7 +137,7 @@ describe('the disclosure', () => {
           "So1KZETTAp4k_hYiaX63OXQsRgg7YQARBTs1CH9WMxM",
           "hkOOxi1lt0cZSUhwzced_a3xCMlAx15fs0sS3wg-YzE",
           "sYGjoto5VyZXVsQexMoMX23XixicUMxUngPRTHP5AlM",
-          "2SsXlLclrYWjxvnv83LocgXvh8ssPzqo973RSeMcQlw",
+          "iN9ufVv5sGEIA6PDqW8Q0E4ycSHgkqw4EppHo2_k1J4",
         ],
         "version": "2",
       }

@@ -238,7 +238,7 @@ describe('a request whose answer is to be signed', () => {
 
 describe('a request that changes a permission', () => {
   const psid = '5849302718'
-  const asked = { psid, duration_days: 30, clusters: ['BALANCES'] } as const
+  const asked = { psid, clusters: ['BALANCES'], delivery: 'link_out' } as const
 
   /** A permission of a customer, and the change of it that is shown to whoever logs in. */
   async function permitted(customer: string): Promise<Pushed> {
@@ -261,10 +261,11 @@ describe('a request that changes a permission', () => {
     for (const words of [
       'This changes a permission that you gave before',
       'Data: until now Account name, type and last four digits, Account balances, Transactions of the last 90 days; from now on Account balances',
+      'How it reaches you: until now written into your Messenger conversation, where Meta sees it; from now on shown on a page of Countersign',
       'If you decline, that permission goes on as it was.',
     ])
       expect(page.text).toContain(words)
-    expect(page.text).toMatch(/End: until now \d+ \w+ \d{4}; from now on \d+ \w+ \d{4}/)
+    expect(page.text).toMatch(/End: (?:until now )?\d+ \w+ \d{4}[,;] (?:as before|from now on)/)
     expect(page.text).toMatch(
       /id="shared-before"[^]*Everyday Checking ••••4242[^]*From now on those/,
     )
@@ -276,14 +277,15 @@ describe('a request that changes a permission', () => {
     expect((await app.entries(before.consentId)).map(({ kind }) => kind)).toEqual([
       ...['consent.grant', 'consent.replace'],
     ])
-    expect(await termsOf(before)).toMatchObject({ clusters: ['BALANCES'] })
+    expect(await termsOf(before)).toMatchObject({ clusters: ['BALANCES'], delivery: 'link_out' })
     expect(await stateOf(pushed)).toBeUndefined()
+    expect((await app.browser().get(pushed.address)).status).toBe(400)
     expect(await codesOf(before)).toBe(2)
   })
 
   it('says so too when a second request would renew it, unasked', async () => {
     await permitted('sara')
-    const pushed = await app.push(asked)
+    const pushed = await app.push({ ...asked, delivery: 'in_thread' })
     const { page } = await disclosed(app, { pushed, customer: 'sara' })
     expect(page.text).toContain('This changes a permission that you gave before')
   })
@@ -693,6 +695,92 @@ describe('a recipient that the bank does not approve', () => {
 })
 
 describe('every page', () => {
+  /** Every answer that a browser can get between its arrival and its way back, wanted or not, by what it is. */
+  async function answers(): Promise<[string, Visit][]> {
+    const pushed = await app.push()
+    const browser = app.browser()
+    const arrived = await browser.get(pushed.address)
+    const forged = await browser.press(arrived, 'continue', { fields: { csrf: undefined } })
+    const sent = await browser.press(arrived, 'continue')
+    const callback = await browser.get(backFrom(sent, { code: 'ana' }))
+    const disclosure = await browser.get('/oauth/authorize/disclosure')
+    const again = await browser.press(disclosure, 'approve', { fields: { account: undefined } })
+    const done = await browser.press(again, 'decline')
+    const late = await browser.get('/oauth/authorize/disclosure')
+    const dead = await browser.get(pushed.address)
+    const lost = await app.browser().get('/oauth/authorize/disclosure')
+    const stray = await app.browser().get('/banks/first-bank/callback?state=x')
+    return Object.entries({
+      ...{ arrived, forged, sent, callback, disclosure, again, done, late, dead, lost, stray },
+    })
+  }
+
+  it('and every answer on the way may not be framed, kept, read by other sites, or run anything', async () => {
+    const found = await answers()
+    expect(found.map(([name, { status }]) => [name, status])).toEqual([
+      ...[['arrived', 200] as const, ['forged', 403] as const, ['sent', 303] as const],
+      ...[['callback', 303] as const, ['disclosure', 200] as const, ['again', 422] as const],
+      ...[['done', 303] as const, ['late', 409] as const, ['dead', 400] as const],
+      ...[['lost', 400] as const, ['stray', 400] as const],
+    ])
+    for (const [name, { headers, text }] of found) {
+      const policy = headers['content-security-policy']?.split(';') ?? []
+      expect([name, policy]).toEqual([
+        name,
+        expect.arrayContaining(["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"]),
+      ])
+      expect([name, policy.join()]).not.toEqual([name, expect.stringMatching(/unsafe|script|\*/)])
+      expect([name, headers]).toEqual([
+        name,
+        expect.objectContaining({ 'x-frame-options': 'DENY', 'cache-control': 'no-store' }),
+      ])
+      const allowed = Object.keys(headers).filter((header) => header.startsWith('access-control-'))
+      expect([name, allowed]).toEqual([name, []])
+      expect(text).not.toMatch(/<script|<style|\sstyle=|\son\w+=|javascript:/)
+    }
+  })
+
+  it('is for this site alone: no other one is allowed to read it, however it asks', async () => {
+    const { address } = await app.push()
+    const origin = 'https://recipient.example'
+    const asked = await supertest(app.app)
+      .options(address)
+      .set({ Origin: origin, 'Access-Control-Request-Method': 'GET' })
+    const read = await supertest(app.app).get(address).set('Origin', origin)
+    for (const { headers } of [asked, read])
+      expect(Object.keys(headers).filter((one) => one.startsWith('access-control-'))).toEqual([])
+  })
+
+  it('that has timed out, or was answered, says so in words and what to do', async () => {
+    const said = Object.fromEntries((await answers()).map(([name, { text }]) => [name, text]))
+    expect(said).toMatchObject({
+      dead: expect.stringMatching(/expired, was already answered.*ask for a new link/s),
+      lost: expect.stringMatching(/timed out.*Too much time has passed.*ask for a new link/s),
+      late: expect.stringMatching(/already answered.*Go back to Messenger/s),
+      forged: expect.stringMatching(/out of date.*begin again/s),
+      stray: expect.stringMatching(/no login under way.*begin again/s),
+    })
+  })
+
+  it('leads nowhere that a browser says: only what was pushed, and the bank', async () => {
+    const evil = 'https://evil.example/'
+    const fields = { redirect_uri: evil, location: evil, url: evil, next: evil, state: 'evil' }
+    const browser = app.browser()
+    const { address } = await app.push()
+    const query = new URLSearchParams(fields)
+    const arrived = await browser.get(`${address}&${query}`)
+    const sent = await browser.press(arrived, 'continue', { fields })
+    const back = await browser.get(`${backFrom(sent, { code: 'ana' })}&redirect_uri=${evil}`)
+    const disclosure = await browser.get(back.location)
+    const done = await browser.press(disclosure, 'approve', { fields })
+    expect(arrived.text + disclosure.text).not.toContain('evil')
+    expect([sent, back, done].map(({ location }) => location.split('?')[0])).toEqual([
+      ...['https://bank.example/authorize', '/oauth/authorize/disclosure'],
+      'https://recipient.example/callback',
+    ])
+    expect(answerOf(done)).toMatchObject(answered)
+  })
+
   it('is kept by nobody, framed by nobody, and loads nothing but its own stylesheet and logo', async () => {
     const { headers } = await app.browser().get((await app.push()).address)
     expect(headers).toMatchObject({
