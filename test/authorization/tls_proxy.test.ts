@@ -163,6 +163,24 @@ describe('behind a proxy that ends TLS', () => {
     expect((await asked(passed(certificate))).status).toBe(200)
   })
 
+  it('with no header named, it passes on no certificate, and its own is still not the client’s', async () => {
+    const { broker, authorization } = server
+    const proxies = { have: (address: string) => address === proxyAddress }
+    const mtls = { ...authorization.mtls, proxies }
+    const unnamed = createMtlsServer(broker, { ...authorization, mtls }, openLog('silent'), {
+      tls: serverCertificate,
+    })
+    const port = await listen(unnamed)
+    const asked = (localAddress: string, header: Certified) =>
+      callTls(port, '/oauth/token', {
+        ...{ form: own(), as: certificate, headers: { 'client-cert': passed(header) } },
+        options: { localAddress },
+      })
+    expect((await asked(proxyAddress, certificate)).status).toBe(401)
+    expect((await asked('127.0.0.1', ofAnother)).status).toBe(200)
+    unnamed.close()
+  })
+
   it('for everybody else the connection’s certificate counts, and not the header', async () => {
     const asked = (as: Certified, header: Certified) =>
       callTls(ports.encrypted, '/oauth/token', {
