@@ -50,6 +50,10 @@ const routes: readonly (RouteFacts & { readonly method?: string; readonly path: 
     ...{ group: 'revocation', surface: 'fdx' },
   },
   {
+    path: /^\/registry\/.+\/(suspension|disablement)$/,
+    ...{ group: 'revocation', surface: 'fdx' },
+  },
+  {
     path: /^\/(fdx\/v6\/consents|consents|deliveries|registry)(\/|$)/,
     group: 'calls',
     surface: 'fdx',

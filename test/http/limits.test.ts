@@ -291,6 +291,24 @@ describe('revocation', () => {
     expect(answer.status).toBe(204)
   })
 
+  it('is every operation that ends access', () => {
+    const ending = /^(revoke|suspend|disable|end)/
+    const found = openContract()
+      .operations.filter(({ id }) => ending.test(id))
+      .map(({ id, method, path }) => [
+        id,
+        routeFacts(method.toUpperCase(), path.replace(/\{\w+\}/g, 'x')).group,
+      ])
+    expect(Object.fromEntries(found)).toEqual({
+      revokeConsent: 'revocation',
+      revokeGrant: 'revocation',
+      revokeToken: 'revocation',
+      suspendRecipient: 'revocation',
+      disableRecipient: 'revocation',
+      disableClient: 'revocation',
+    })
+  })
+
   it('is not limited by client', () => {
     expect(rateLimits.revocation).not.toHaveProperty('client')
   })
