@@ -185,6 +185,13 @@ describe.each(authenticationMethods)('%s', (method) => {
 
     const asked = await post(one, '/oauth/introspect', { token: refresh_token }, { headers: {} })
     expect(asked.body).toMatchObject({ active: true })
+    const token = String(refreshed.body['access_token'])
+    const told = await post(one, '/oauth/introspect', { token }, { headers: {} })
+    const token_type = binding === 'mtls' ? 'Bearer' : 'DPoP'
+    expect(told.body).toMatchObject({ active: true, token_type, cnf })
+    const ended = await post(one, '/oauth/revoke', { token: refresh_token }, { headers: {} })
+    expect(ended.status).toBe(200)
+    expect((await resource(one, token, { path: grant })).status).toBe(401)
   })
 })
 

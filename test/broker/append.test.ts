@@ -6,11 +6,13 @@ import {
   approveRecipient,
   suspendRecipient,
 } from '../../src/broker/approve_recipient.ts'
+import { endTokens } from '../../src/broker/end_tokens.ts'
 import { expireConsents } from '../../src/broker/expire_consents.ts'
 import { recordRefusal, sweepRefusals } from '../../src/broker/record_refusal.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { writeEpoch } from '../../src/broker/write_epoch.ts'
 import { openDoorConnections } from '../../src/storage/door_connections.ts'
+import { findLedger } from '../../src/storage/ledgers.ts'
 import { activeConsent, approveMessenger, purpose, releaseOf } from '../support/consents.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { replayLedger, testBank, testBroker, type TestBroker } from '../support/test_broker.ts'
@@ -68,6 +70,21 @@ describe('the one door', () => {
     const first = await revoke(id)
     expect(first).toMatchObject({ state: 'revoked', now: true })
     expect(await revoke(id, 'operator')).toEqual({ ...first, now: false })
+  })
+
+  it('refuses a release by a token that is revoked in the same batch, and enters nothing of that', async () => {
+    const consent = await activeConsent(broker, 'citi')
+    const size = (await findLedger(broker.db, 'citi'))?.size ?? 0
+    for (const ending of [{ jti: 'one.token' }, { family: 'family' }]) {
+      const jti = 'jti' in ending ? ending.jti : `${ending.family}.token`
+      const release = releaseOf(broker, 'citi', { ...consent, jti })
+      const ended = endTokens(broker, { bank: 'citi', ending, kept_s: 300 })
+      const other = releaseOf(broker, 'citi', { ...consent, jti: 'another.token' })
+      expect(await release).toMatchObject({ kind: 'refused', reason: 'token_revoked' })
+      await ended
+      expect((await other).kind).toBe('entered')
+    }
+    expect((await findLedger(broker.db, 'citi'))?.size).toBe(size + 2)
   })
 
   it('writes the first refusal of a minute at once, and counts the others into one entry', async () => {

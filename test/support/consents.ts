@@ -65,13 +65,13 @@ export async function activeConsent(
 export function releaseOf(
   broker: Broker,
   bank: string,
-  { id, handle }: { id: string; handle: string },
+  { id, handle, jti = 'jti' }: { id: string; handle: string; jti?: string },
 ): Promise<Outcome> {
   const asking = {
     bank,
     consentId: id,
     client: 'messenger',
-    jti: 'jti',
+    jti,
     delivery: 'in_thread',
     interaction: '00000000-0000-4000-8000-000000000000',
   } as const
