@@ -1,6 +1,7 @@
 import { Agent } from 'node:https'
 import type { Server } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import * as oidc from 'openid-client'
 import { makeCertificate, named, type Certified } from '../../sandbox/certificates.ts'
 import { issueCode } from '../../src/authorization/code.ts'
 import { createMtlsServer } from '../../src/http/server.ts'
@@ -115,9 +116,14 @@ function push(one: Party, form: Record<string, string | undefined> = {}) {
 async function codeOf(one: Party): Promise<string> {
   const { status, body } = await push(one)
   expect(status).toBe(201)
+  return approved(one, String(body['request_uri']))
+}
+
+/** A customer approves what was pushed. */
+async function approved(one: Party, requestUri: string): Promise<string> {
   const pushed = await findPushedRequest(server.broker.db, server.broker.vault, {
     clientId: one.client.id,
-    requestUri: String(body['request_uri']),
+    requestUri,
   })
   if (pushed === undefined) throw new Error('what was pushed is not there')
   return issueCode(server.broker, pushed, await server.grant(pushed))
@@ -476,6 +482,66 @@ it('one code is redeemed once among 20 with the same certificate at the same tim
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
   expect(answers.filter(({ body }) => body['error'] === 'invalid_grant')).toHaveLength(19)
 })
+
+it.each(['tls_client_auth', 'self_signed_tls_client_auth'] as const)(
+  'openid-client goes all the way as a client with %s',
+  async (method) => {
+    const one = await party(method, 'mtls')
+    const { issuer } = server.broker
+    const hosts: string[] = []
+    /** Takes the place of the network: the issuer's host and its alias are one server. */
+    const overTls: oidc.CustomFetch = async (url, { method: verb, headers, body }) => {
+      const { host, pathname, search } = new URL(url)
+      hosts.push(host)
+      const answer = await callTls(port, pathname + search, {
+        ...{ method: verb, headers, as: one.certificate },
+        ...(body instanceof URLSearchParams ? { form: Object.fromEntries(body) } : {}),
+      })
+      const { status } = answer
+      const type = String(answer.headers['content-type'])
+      const init = { status, headers: { 'content-type': type } }
+      return new Response(status === 204 ? null : JSON.stringify(answer.body), init)
+    }
+    const config = await oidc.discovery(
+      new URL(issuer),
+      one.client.id,
+      { use_mtls_endpoint_aliases: true },
+      oidc.TlsClientAuth(),
+      { [oidc.customFetch]: overTls, algorithm: 'oauth2' },
+    )
+    const pkceCodeVerifier = oidc.randomPKCECodeVerifier()
+    const expectedState = oidc.randomState()
+    const url = await oidc.buildAuthorizationUrlWithPAR(config, {
+      redirect_uri: redirectUri,
+      state: expectedState,
+      code_challenge: await oidc.calculatePKCECodeChallenge(pkceCodeVerifier),
+      code_challenge_method: 'S256',
+      authorization_details: JSON.stringify([one.client.details()]),
+    })
+    const code = await approved(one, url.searchParams.get('request_uri') ?? '')
+    const answer = new URL(redirectUri)
+    answer.search = new URLSearchParams({ code, state: expectedState, iss: issuer }).toString()
+    const tokens = await oidc.authorizationCodeGrant(config, answer, {
+      pkceCodeVerifier,
+      expectedState,
+    })
+    expect(tokens.token_type).toBe('bearer')
+    const again = await oidc.refreshTokenGrant(config, tokens.refresh_token ?? '')
+    const { grant_id: id } = tokens
+    const grant = new URL(`${origin}/oauth/grants/${typeof id === 'string' ? id : ''}`)
+    const called = await oidc.fetchProtectedResource(config, again.access_token, grant, 'GET')
+    expect(called.status).toBe(200)
+    expect(await oidc.tokenIntrospection(config, again.access_token)).toMatchObject({
+      active: true,
+      token_type: 'Bearer',
+      cnf: { 'x5t#S256': sha256Of(one.certificate) },
+    })
+    await oidc.tokenRevocation(config, tokens.refresh_token ?? '')
+    expect(await oidc.tokenIntrospection(config, again.access_token)).toEqual({ active: false })
+    // Only the metadata come from the issuer's own host.
+    expect([...new Set(hosts)]).toEqual([new URL(issuer).host, new URL(origin).host])
+  },
+)
 
 describe('the server for certificates', () => {
   it('says in the metadata where it is', async () => {

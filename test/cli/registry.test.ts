@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { generateKey, publicKey } from '../../sandbox/banks/bank_keys.ts'
 import { openLedger } from '../../src/broker/open_ledger.ts'
 import type { Class } from '../../src/consent/class.ts'
+import { makeCertificate, named } from '../../sandbox/certificates.ts'
 import { findClient } from '../../src/storage/clients.ts'
 import { entriesOf } from '../support/api_app.ts'
 import { purpose } from '../support/consents.ts'
@@ -98,6 +99,81 @@ describe('recipient add', () => {
     expect({ code, out }).toEqual({ code: 2, out: '' })
     expect(err.startsWith(why)).toBe(true)
     expect(await found('second')).toBeUndefined()
+  })
+})
+
+describe('how a client is known', () => {
+  it('is by assertions and DPoP unless it says otherwise', async () => {
+    await addClient('usual')
+    expect(await found('usual')).toMatchObject({
+      authentication: { method: 'private_key_jwt' },
+      binding: 'dpop',
+      signedRequests: false,
+      jwks: { keys: [{ kid: expect.any(String) }] },
+    })
+  })
+
+  it('may be by one name of a certificate, with no keys, and tokens bound to it', async () => {
+    const options = { jwks: undefined, auth: 'tls_client_auth', binding: 'mtls' }
+    await addClient('by-name', { ...options, 'tls-san-dns': 'client.example' })
+    const client = await found('by-name')
+    expect(client).toMatchObject({
+      authentication: {
+        method: 'tls_client_auth',
+        subject: { type: 'san_dns', value: 'client.example' },
+      },
+      binding: 'mtls',
+    })
+    expect(client).not.toHaveProperty('jwks')
+  })
+
+  it('may be by its own certificate, or by keys that it keeps itself, and by signed requests', async () => {
+    const { jwk } = makeCertificate({ subject: named('client') })
+    const own = await at.file('x5c.json', JSON.stringify({ keys: [jwk] }))
+    await addClient('own', { jwks: own, auth: 'self_signed_tls_client_auth' })
+    expect(await found('own')).toMatchObject({
+      authentication: { method: 'self_signed_tls_client_auth' },
+      jwks: { keys: [{ x5c: jwk.x5c }] },
+    })
+    const uri = 'https://recipient.example/jwks'
+    const { code } = await at.countersign(
+      ...['recipient', 'add', '--id', 'elsewhere', '--signed-requests'],
+      ...argvOf({ ...registration(), jwks: undefined, 'jwks-uri': uri }),
+      ...argvOf({ 'redirect-uri': redirectUri, class: 'messaging_platform', page: 'elsewhere' }),
+    )
+    expect(code).toBe(0)
+    const client = await found('elsewhere')
+    expect(client).toMatchObject({ jwksUri: uri, signedRequests: true })
+    expect(client).not.toHaveProperty('jwks')
+  })
+
+  const byName = { auth: 'tls_client_auth' }
+  it.each<[string, string, Options]>([
+    ['an unknown method', '--auth is one of private_key_jwt', { auth: 'client_secret_basic' }],
+    ['an unknown binding', '--binding is dpop or mtls', { binding: 'none' }],
+    ['no name', '--auth tls_client_auth takes exactly one of --tls-subject-dn', byName],
+    [
+      'two names',
+      '--auth tls_client_auth takes exactly one of --tls-subject-dn',
+      { ...byName, 'tls-san-dns': 'a.example', 'tls-san-ip': '192.0.2.1' },
+    ],
+    ['a name for another method', 'one of --tls-subject-dn', { 'tls-san-dns': 'a.example' }],
+    [
+      'a name that none can have',
+      'tls_client_auth_subject_dn is not a distinguished name',
+      { ...byName, 'tls-subject-dn': 'client' },
+    ],
+    ['no keys', 'no key can authenticate the client', { jwks: undefined }],
+    [
+      'keys in two places',
+      'keys are given by value or by URI',
+      { 'jwks-uri': 'https://recipient.example/jwks' },
+    ],
+  ])('may not be %s', async (_, why, change) => {
+    const { code, out, err } = await addClient('wrong', change)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err.startsWith(why)).toBe(true)
+    expect(await found('wrong')).toBeUndefined()
   })
 })
 
