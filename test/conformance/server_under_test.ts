@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, type JsonWebKey } from 'node:crypto'
 import { once } from 'node:events'
 import { request as requestHttp, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -48,6 +48,8 @@ export interface ServerUnderTest {
   browser(): PageBrowser
   /** Registers a recipient, and has the bank approve it. */
   register(recipient: Recipient): Promise<void>
+  /** Puts other keys in a client's place, all of them named `one`, whatever a registration would say of that. */
+  replaceKeys(client: string, keys: readonly JsonWebKey[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -93,6 +95,13 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
       const clusters = ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'] as const
       const jws = bank.approve({ ...claims, clusters: [...clusters] })
       await approveRecipient(broker, { bank: bank.id, jws })
+    },
+    async replaceKeys(client, keys) {
+      const jwks = { keys: keys.map((key) => ({ ...key, kid: 'one' })) }
+      await broker.db.knex.raw('update clients set jwks = ? where id = ?', [
+        JSON.stringify(jwks),
+        client,
+      ])
     },
     async close() {
       clearInterval(signing)

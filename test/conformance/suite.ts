@@ -13,6 +13,8 @@ type Form = Readonly<Record<string, string | undefined>>
 /** A JWT that differs from the right one; a member set to undefined is left out. */
 export interface Differing extends JwtParts {
   readonly signer?: Signer
+  /** What is sent instead of the JWT that was made. */
+  readonly text?: (made: string) => string
 }
 
 /** How a client authenticates, where it does not do so as it was registered. */
@@ -26,7 +28,7 @@ export interface Pushing extends Authenticating {
   /** The authorization request, in parameters or in a request object as the variant has it. */
   readonly parameters?: Members
   /** In a request object, what differs from the right one; `none` sends bare parameters. */
-  readonly object?: (Differing & { readonly signature?: string }) | 'none'
+  readonly object?: Differing | 'none'
   /** Form parameters beside it. */
   readonly beside?: Form
   /** A proof at the PAR endpoint, to which the code is bound. */
@@ -122,36 +124,39 @@ async function openClient(
 
   const seconds = () => Math.floor(server.now() / 1000)
 
-  const assertion = ({ signer: by = signer, header, claims }: Differing = {}) =>
-    by.sign({
-      header: { alg: by.alg, kid: 'one', ...header },
-      claims: {
-        iss: id,
-        sub: id,
-        aud: server.issuer,
-        jti: randomBytes(16).toString('hex'),
-        iat: seconds(),
-        exp: seconds() + 60,
-        ...claims,
+  const assertion = (differing?: Differing) =>
+    jwtOf(
+      {
+        signer,
+        header: () => ({ kid: 'one' }),
+        claims: {
+          iss: id,
+          sub: id,
+          aud: server.issuer,
+          jti: randomBytes(16).toString('hex'),
+          iat: seconds(),
+          exp: seconds() + 60,
+        },
       },
-    })
+      differing,
+    )
 
-  const proof = (
-    to: { method: string; path: string; token?: string },
-    { signer: by = prover, header, claims }: Differing = {},
-  ) =>
-    by.sign({
-      header: { typ: 'dpop+jwt', alg: by.alg, jwk: by.publicJwk, ...header },
-      claims: {
-        jti: randomBytes(16).toString('hex'),
-        htm: to.method,
-        htu: server.issuer + to.path.split('?')[0],
-        iat: seconds(),
-        ...(nonce === undefined ? {} : { nonce }),
-        ...(to.token === undefined ? {} : { ath: sha256(to.token) }),
-        ...claims,
+  const proof = (to: { method: string; path: string; token?: string }, differing?: Differing) =>
+    jwtOf(
+      {
+        signer: prover,
+        header: (by) => ({ typ: 'dpop+jwt', jwk: by.publicJwk }),
+        claims: {
+          jti: randomBytes(16).toString('hex'),
+          htm: to.method,
+          htu: server.issuer + to.path.split('?')[0],
+          iat: seconds(),
+          ...(nonce === undefined ? {} : { nonce }),
+          ...(to.token === undefined ? {} : { ath: sha256(to.token) }),
+        },
       },
-    })
+      differing,
+    )
 
   /** Sends what `make` makes, and once more when the server asks for a nonce, as its clients do. */
   const send = async (make: () => Sending): Promise<Answer> => {
@@ -188,29 +193,22 @@ async function openClient(
     ...change,
   })
 
-  const requestObject = (
-    asked: Members,
-    { signer: by = signer, header, claims, signature }: Exclude<Pushing['object'], 'none'> & object,
-  ) => {
-    const made = by.sign({
-      // Some of the suite's clients name the media type, and some do not.
-      header: {
-        alg: by.alg,
-        kid: 'one',
-        ...(named ? { typ: 'oauth-authz-req+jwt' } : {}),
-        ...header,
+  const requestObject = (asked: Members, differing: Differing) =>
+    jwtOf(
+      {
+        signer,
+        // Some of the suite's clients name the media type, and some do not.
+        header: () => ({ kid: 'one', ...(named ? { typ: 'oauth-authz-req+jwt' } : {}) }),
+        claims: {
+          ...asked,
+          iss: id,
+          aud: server.issuer,
+          nbf: seconds(),
+          exp: seconds() + 300,
+        },
       },
-      claims: {
-        ...asked,
-        iss: id,
-        aud: server.issuer,
-        nbf: seconds(),
-        exp: seconds() + 300,
-        ...claims,
-      },
-    })
-    return signature === undefined ? made : made.replace(/[^.]*$/, signature)
-  }
+      differing,
+    )
 
   /** The authorization request as this variant pushes it. */
   const request = (asked: Members, object: Pushing['object'] = {}): Form =>
@@ -328,6 +326,19 @@ async function openClient(
     },
   }
   return client
+}
+
+/** A JWT as it is right, and as it differs. */
+function jwtOf(
+  { signer, header, claims }: { signer: Signer; header: (by: Signer) => Members; claims: Members },
+  differing: Differing = {},
+): string {
+  const by = differing.signer ?? signer
+  const made = by.sign({
+    header: { alg: by.alg, ...header(by), ...differing.header },
+    claims: { ...claims, ...differing.claims },
+  })
+  return differing.text?.(made) ?? made
 }
 
 const details = (bank: string, { id }: Recipient) => ({
