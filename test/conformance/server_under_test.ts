@@ -87,7 +87,7 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
       )
     },
     now: broker.now,
-    send: (sending) => send(server, sending),
+    send: (sending) => sendTo(server, sending),
     browser: () => openPageBrowser(pages, broker.issuer),
     async register(recipient) {
       await insertClient(broker.db, recipient)
@@ -114,7 +114,8 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
   }
 }
 
-async function send(
+/** Sends a request to a server on loopback. */
+export async function sendTo(
   server: Server,
   { method, path, headers = {}, form }: Sending,
 ): Promise<Answer> {
@@ -130,7 +131,7 @@ async function send(
   sent.end(body)
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
   const received = await text(response)
-  const isJson = /^application\/(?:\w+\+)?json\b/.test(response.headers['content-type'] ?? '')
+  const isJson = /^application\/(?:[\w-]+\+)?json\b/.test(response.headers['content-type'] ?? '')
   return {
     status: response.statusCode ?? 0,
     headers: response.headers,

@@ -66,8 +66,14 @@ export type Ended =
 
 export type Deciding = 'approve' | 'decline' | 'cancel' | 'cancel_at_bank'
 
-export interface Suite {
-  readonly server: ServerUnderTest
+/** A server that the suite can be held against. */
+export type Peer = Pick<
+  ServerUnderTest,
+  'issuer' | 'bank' | 'now' | 'send' | 'register' | 'browser'
+>
+
+export interface Suite<Server extends Peer = ServerUnderTest> {
+  readonly server: Server
   readonly variant: Variant
   readonly client: SuiteClient
   /** Of other keys, and with a query in its redirect URI. */
@@ -80,7 +86,10 @@ const signers = { client: newSigner('PS256'), client2: newSigner('ES256') }
 export const scope = 'fdx:accountbasic:read fdx:balances:read fdx:transactions:read'
 
 /** The suite, with two clients newly registered as the variant has them. */
-export async function openSuite(server: ServerUnderTest, variant: Variant): Promise<Suite> {
+export async function openSuite<Server extends Peer>(
+  server: Server,
+  variant: Variant,
+): Promise<Suite<Server>> {
   const at = 'https://suite.example/test/a/countersign/callback'
   const [client, client2] = await Promise.all([
     openClient(server, variant, { signer: signers.client, redirectUri: at, named: false }),
@@ -96,7 +105,7 @@ export async function openSuite(server: ServerUnderTest, variant: Variant): Prom
 export type SuiteClient = Awaited<ReturnType<typeof openClient>>
 
 async function openClient(
-  server: ServerUnderTest,
+  server: Peer,
   variant: Variant,
   { signer, redirectUri, named }: { signer: Signer; redirectUri: string; named: boolean },
 ) {
@@ -280,9 +289,8 @@ async function openClient(
       }: { decide?: Deciding; query?: Form; browser?: PageBrowser } = {},
     ): Promise<Ended> => {
       const first = await client.open(requestUri, { browser, query })
-      return first.status === 200
-        ? answered(await walk(browser, first, decide), { server, id, redirectUri, jarm })
-        : { page: first }
+      const last = first.status === 200 ? await walk(browser, first, decide) : first
+      return answered(last, { server, id, redirectUri, jarm })
     },
     /** The code of a request that the user approved. */
     async code(pushing?: Pushing): Promise<string> {
@@ -403,7 +411,7 @@ async function answered(
     id,
     redirectUri,
     jarm,
-  }: { server: ServerUnderTest; id: string; redirectUri: string; jarm: boolean },
+  }: { server: Peer; id: string; redirectUri: string; jarm: boolean },
 ): Promise<Ended> {
   if (visit.location === '') return { page: visit }
   expect(visit.status).toBe(303)
@@ -418,7 +426,7 @@ async function answered(
 
 /** What a JARM response says, verified with the published keys by a library of others. */
 async function signedAnswer(
-  server: ServerUnderTest,
+  server: Peer,
   { sentBack, id }: { sentBack: Readonly<Record<string, string>>; id: string },
 ): Promise<Record<string, string>> {
   expect(Object.keys(sentBack)).toEqual(['response'])
