@@ -39,8 +39,10 @@ afterAll(async () => {
 type Case = (suite: Suite<Peer>) => Promise<string>
 
 /** What a client is told, as far as a protocol goes: the status, and the error code. */
-const told = ({ status, body }: Answer): string =>
-  [status, body?.['error']].filter((part) => part !== undefined).join(' ')
+const told = ({ status, body }: Answer): string => {
+  const error = body?.['error']
+  return typeof error === 'string' ? `${status} ${error}` : String(status)
+}
 
 /** Where a browser stands: before a page, or back at the client with an answer. */
 function landed({ status, location }: Visit): string {
@@ -58,8 +60,8 @@ const metadata =
     const path = '/.well-known/oauth-authorization-server'
     const { body } = await server.send({ method: 'GET', path })
     const value = body?.[member]
-    const sorted: unknown = Array.isArray(value) ? value.toSorted() : value
-    return JSON.stringify(sorted) ?? 'absent'
+    const names = Array.isArray(value) ? value.map(String) : undefined
+    return JSON.stringify(names?.toSorted((a, b) => a.localeCompare(b)) ?? value) ?? 'absent'
   }
 
 const push =
@@ -322,8 +324,6 @@ const unsignedCases: Readonly<Record<string, Case>> = {
     return landed(await client.open(requestUri))
   },
 }
-
-const object = (pushing: Pushing | ((suite: Suite<Peer>) => Pushing)): Case => push(pushing)
 
 const signedCases: Readonly<Record<string, Case>> = {
   'request object: all is right': push({}),

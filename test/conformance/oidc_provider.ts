@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { generateKeyPair, exportJWK } from 'jose'
 import { errors, Provider, type Configuration } from 'oidc-provider'
+import { makeCertificate, named } from '../../sandbox/certificates.ts'
 import { openOidcStore } from '../../sandbox/banks/oidc_store.ts'
 import type { PageBrowser } from '../support/page_browser.ts'
 import { sendTo } from './server_under_test.ts'
@@ -111,7 +112,8 @@ export async function openOidcProvider(): Promise<OidcProvider> {
     else void answer(req, res)
   })
   return {
-    issuer,
+    ...{ issuer, mtlsOrigin: issuer },
+    authority: makeCertificate({ subject: named('unused'), usage: 'authority' }),
     bank: 'first-bank',
     now: Date.now,
     send: (sending) => sendTo(server, sending),
@@ -149,10 +151,11 @@ async function approve(
   const login = { accountId: 'customer' }
   if (prompt.name === 'login') return provider.interactionFinished(req, res, { login })
   const grant = new provider.Grant({ accountId: 'customer', clientId: String(params['client_id']) })
-  const asked = String(params['scope'] ?? '')
+  const { scope: asked = '', authorization_details: text = '[]' } = params
+  if (typeof asked !== 'string' || typeof text !== 'string') throw new TypeError('no parameters')
   grant.addOIDCScope(asked)
   grant.addResourceScope(resource, asked)
-  const details: unknown = JSON.parse(String(params['authorization_details'] ?? '[]'))
+  const details: unknown = JSON.parse(text)
   for (const detail of Array.isArray(details) ? details : []) grant.addRar(detail)
   const grantId = await grant.save()
   return provider.interactionFinished(

@@ -1,13 +1,17 @@
 import { randomBytes, type JsonWebKey } from 'node:crypto'
 import { once } from 'node:events'
 import { request as requestHttp, type IncomingMessage, type Server } from 'node:http'
+import { request as requestHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { Server as TlsServer } from 'node:tls'
+import { makeCertificate, named, type Certified } from '../../sandbox/certificates.ts'
 import { openAuthorization } from '../../src/authorization/authorization.ts'
 import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
-import { createServer } from '../../src/http/server.ts'
 import { createApp } from '../../src/http/app.ts'
+import { unlimited } from '../../src/http/limits.ts'
+import { createMtlsServer, createServer } from '../../src/http/server.ts'
 import { openLog } from '../../src/observe/log.ts'
 import { classOf, insertClient, type Recipient } from '../../src/storage/clients.ts'
 import { inBank } from '../../src/storage/database.ts'
@@ -33,11 +37,17 @@ export interface Sending {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
   /** Sent as a form. */
   readonly form?: Readonly<Record<string, string>>
+  /** To the address for clients with certificates, with this one or with none. */
+  readonly certificate?: Certified | 'none' | undefined
 }
 
 /** The whole server, listening, over a real database and with banks that the suite's user logs in at. */
 export interface ServerUnderTest {
   readonly issuer: string
+  /** Where clients with certificates call. */
+  readonly mtlsOrigin: string
+  /** Whose certificates `tls_client_auth` goes by. */
+  readonly authority: Certified
   readonly bank: string
   /** What the process has logged, line by line. */
   readonly log: readonly string[]
@@ -53,6 +63,15 @@ export interface ServerUnderTest {
   close(): Promise<void>
 }
 
+const mtlsOrigin = 'https://mtls.broker.example'
+const authority = makeCertificate({ subject: named('Suite Authority'), usage: 'authority' })
+const tls = makeCertificate({
+  subject: named('localhost'),
+  dns: ['localhost'],
+  ips: ['127.0.0.1'],
+  usage: 'server',
+})
+
 export async function openServerUnderTest(): Promise<ServerUnderTest> {
   const database = await testDatabase()
   const bank = testBank('first-bank')
@@ -66,15 +85,19 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
   const authorization = openAuthorization(broker, {
     keys: tokenKeysOf([newSigner('ES256').privateJwk]),
     nonceKey: randomBytes(32),
+    mtls: { origin: mtlsOrigin, authorities: [authority.x509] },
   })
   const log: string[] = []
   const logged = openLog('trace', { write: (line) => void log.push(line) })
-  const server = createServer(broker, authorization, logged).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const pages = createApp(broker, authorization, logged)
+  const limiting = unlimited
+  const server = createServer(broker, authorization, logged, { limiting, tls })
+  const mtlsServer = createMtlsServer(broker, authorization, logged, { limiting, tls })
+  const servers = [server, mtlsServer]
+  for (const one of servers) await once(one.listen(0, '127.0.0.1'), 'listening')
+  const pages = createApp(broker, authorization, logged, { limiting })
   const signing = setInterval(() => void broker.signer.sign(bank.id), 500)
   return {
-    issuer: broker.issuer,
+    ...{ issuer: broker.issuer, mtlsOrigin, authority },
     bank: bank.id,
     log,
     async advance(seconds) {
@@ -87,7 +110,7 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
       )
     },
     now: broker.now,
-    send: (sending) => sendTo(server, sending),
+    send: (sending) => sendTo(sending.certificate === undefined ? server : mtlsServer, sending),
     browser: () => openPageBrowser(pages, broker.issuer),
     async register(recipient) {
       await insertClient(broker.db, recipient)
@@ -105,8 +128,10 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
     },
     async close() {
       clearInterval(signing)
-      server.close()
-      server.closeAllConnections()
+      for (const one of servers) {
+        one.close()
+        one.closeAllConnections()
+      }
       await broker.signer.sign(bank.id)
       await inner.close()
       await database.drop()
@@ -114,20 +139,29 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
   }
 }
 
-/** Sends a request to a server on loopback. */
+/** Sends a request to a server on loopback, over TLS where it speaks TLS. */
 export async function sendTo(
   server: Server,
-  { method, path, headers = {}, form }: Sending,
+  { method, path, headers = {}, form, certificate }: Sending,
 ): Promise<Answer> {
   const { port } = server.address() as AddressInfo
   const body = form === undefined ? undefined : new URLSearchParams(form).toString()
-  const sent = requestHttp({
+  const options = {
     ...{ host: '127.0.0.1', port, method, path },
     headers: {
       ...headers,
       ...(body === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
     },
-  })
+  }
+  const shown = certificate === 'none' ? undefined : certificate
+  const sent =
+    server instanceof TlsServer
+      ? requestHttps({
+          ...options,
+          ...{ agent: false, servername: 'localhost', ca: tls.cert },
+          ...(shown === undefined ? {} : { cert: shown.cert, key: shown.key }),
+        })
+      : requestHttp(options)
   sent.end(body)
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
   const received = await text(response)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from '@jest/globals'
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
+import { makeCertificate, named, type Certified } from '../../sandbox/certificates.ts'
 import type { Recipient } from '../../src/storage/clients.ts'
 import { newSigner, sha256, type JwtParts, type Signer } from '../support/jwt.ts'
 import type { PageBrowser, Visit } from '../support/page_browser.ts'
@@ -21,6 +22,8 @@ export interface Differing extends JwtParts {
 export interface Authenticating {
   /** `none`: no assertion, whatever else is sent. */
   readonly assertion?: Differing | 'none'
+  /** `none`: no client certificate, where one would be sent. */
+  readonly certificate?: 'none'
   readonly client_id?: string
 }
 
@@ -44,6 +47,7 @@ export interface Reading {
   readonly method?: string
   readonly path?: string
   readonly scheme?: string
+  readonly certificate?: 'none'
   readonly headers?: Readonly<Record<string, string>>
   readonly proof?: Differing | 'none'
   /** What is sent instead of the proof that was made. */
@@ -69,7 +73,7 @@ export type Deciding = 'approve' | 'decline' | 'cancel' | 'cancel_at_bank'
 /** A server that the suite can be held against. */
 export type Peer = Pick<
   ServerUnderTest,
-  'issuer' | 'bank' | 'now' | 'send' | 'register' | 'browser'
+  'issuer' | 'mtlsOrigin' | 'authority' | 'bank' | 'now' | 'send' | 'register' | 'browser'
 >
 
 export interface Suite<Server extends Peer = ServerUnderTest> {
@@ -92,11 +96,11 @@ export async function openSuite<Server extends Peer>(
 ): Promise<Suite<Server>> {
   const at = 'https://suite.example/test/a/countersign/callback'
   const [client, client2] = await Promise.all([
-    openClient(server, variant, { signer: signers.client, redirectUri: at, named: false }),
+    openClient(server, variant, { signer: signers.client, redirectUri: at, isFirst: true }),
     openClient(server, variant, {
       signer: signers.client2,
       redirectUri: `${at}?dummy1=lorem&dummy2=ipsum`,
-      named: true,
+      isFirst: false,
     }),
   ])
   return { server, variant, client, client2 }
@@ -107,10 +111,11 @@ export type SuiteClient = Awaited<ReturnType<typeof openClient>>
 async function openClient(
   server: Peer,
   variant: Variant,
-  { signer, redirectUri, named }: { signer: Signer; redirectUri: string; named: boolean },
+  { signer, redirectUri, isFirst }: { signer: Signer; redirectUri: string; isFirst: boolean },
 ) {
   const id = `suite-${randomBytes(6).toString('hex')}`
   const prover = newSigner('ES256')
+  const certificate = certificateFor(server, isFirst)
   const codeVerifier = randomBytes(32).toString('base64url')
   const jarm = variant.fapi_response_mode === 'jarm'
   const signed = variant.fapi_request_method === 'signed_non_repudiation'
@@ -120,14 +125,24 @@ async function openClient(
     lei: '7H6GLXDRUGQFU57RNE97',
     website: 'https://suite.example',
     contacts: ['privacy@suite.example'],
-    authentication: { method: 'private_key_jwt' },
+    authentication: authenticationOf(variant, isFirst),
     binding: variant.sender_constrain,
     signedRequests: signed,
-    jwks: { keys: [{ ...signer.publicJwk, kid: 'one', alg: signer.alg, use: 'sig' }] },
+    jwks: {
+      keys: [
+        { ...signer.publicJwk, kid: 'one', alg: signer.alg, use: 'sig' },
+        ...(variant.client_auth_type === 'mtls' && !isFirst ? [certificate.jwk] : []),
+      ],
+    },
     redirectUris: [redirectUri],
     scopes: ['grant_management_query'],
   }
   await server.register(registered)
+  const byCertificate = variant.client_auth_type === 'mtls'
+  const bound = variant.sender_constrain === 'mtls'
+  /** What goes to the address for clients with certificates, and with which. */
+  const showing = (needed: boolean, differing?: 'none') =>
+    needed ? { certificate: differing ?? certificate } : {}
   /** As the server gave it; none before the first answer. */
   let nonce: string | undefined
 
@@ -150,7 +165,10 @@ async function openClient(
       differing,
     )
 
-  const proof = (to: { method: string; path: string; token?: string }, differing?: Differing) =>
+  const proof = (
+    to: { method: string; path: string; token?: string; origin?: string },
+    differing?: Differing,
+  ) =>
     jwtOf(
       {
         signer: prover,
@@ -158,7 +176,7 @@ async function openClient(
         claims: {
           jti: randomBytes(16).toString('hex'),
           htm: to.method,
-          htu: server.issuer + to.path.split('?')[0],
+          htu: (to.origin ?? server.issuer) + to.path.split('?')[0],
           iat: seconds(),
           ...(nonce === undefined ? {} : { nonce }),
           ...(to.token === undefined ? {} : { ath: sha256(to.token) }),
@@ -181,7 +199,7 @@ async function openClient(
   }
 
   const authentication = ({ assertion: differing, client_id = id }: Authenticating): Form =>
-    differing === 'none'
+    byCertificate || differing === 'none'
       ? { client_id }
       : {
           client_id,
@@ -207,7 +225,7 @@ async function openClient(
       {
         signer,
         // Some of the suite's clients name the media type, and some do not.
-        header: () => ({ kid: 'one', ...(named ? { typ: 'oauth-authz-req+jwt' } : {}) }),
+        header: () => ({ kid: 'one', ...(isFirst ? {} : { typ: 'oauth-authz-req+jwt' }) }),
         claims: {
           ...asked,
           iss: id,
@@ -227,29 +245,31 @@ async function openClient(
     parameters: change,
     object,
     beside = {},
-    proof: bound,
+    proof: differing,
+    certificate: shown,
     ...how
   }: Pushing = {}) => {
     const asked = parameters(change)
+    const to = { method: 'POST', path: '/oauth/par' }
+    const origin = byCertificate ? server.mtlsOrigin : server.issuer
     return send(() => ({
-      method: 'POST',
-      path: '/oauth/par',
-      headers:
-        bound === undefined ? {} : { DPoP: proof({ method: 'POST', path: '/oauth/par' }, bound) },
+      ...to,
+      ...showing(byCertificate, shown),
+      headers: differing === undefined ? {} : { DPoP: proof({ ...to, origin }, differing) },
       form: sent({ ...request(asked, object), ...authentication(how), ...beside }),
     }))
   }
 
-  const token = ({ form = {}, proof: differing, ...how }: Asking) =>
-    send(() => ({
-      method: 'POST',
-      path: '/oauth/token',
-      headers:
-        differing === 'none'
-          ? {}
-          : { DPoP: proof({ method: 'POST', path: '/oauth/token' }, differing) },
+  const token = ({ form = {}, proof: differing, certificate: shown, ...how }: Asking) => {
+    const to = { method: 'POST', path: '/oauth/token' }
+    const origin = byCertificate ? server.mtlsOrigin : server.issuer
+    return send(() => ({
+      ...to,
+      ...showing(byCertificate || bound, shown),
+      headers: bound || differing === 'none' ? {} : { DPoP: proof({ ...to, origin }, differing) },
       form: sent({ ...authentication(how), ...form }),
     }))
+  }
 
   const redeem = (code: string, { form = {}, ...asking }: Asking = {}) =>
     token({
@@ -264,7 +284,7 @@ async function openClient(
     })
 
   const client = {
-    ...{ id, signer, prover, codeVerifier, redirectUri, parameters, assertion },
+    ...{ id, signer, prover, certificate, codeVerifier, redirectUri, parameters, assertion },
     push,
     token,
     redeem,
@@ -316,14 +336,14 @@ async function openClient(
       { method = 'GET', path = '/fdx/v6/accounts', ...reading }: Reading = {},
     ): Promise<Answer> {
       const { scheme = token_type, headers = {}, proof: differing, sent: resent } = reading
+      const { certificate: shown } = reading
       return send(() => {
         const made =
-          differing === 'none'
+          bound || differing === 'none'
             ? undefined
-            : proof({ method, path, token: access_token }, differing ?? {})
+            : proof({ method, path, token: access_token }, differing)
         return {
-          method,
-          path,
+          ...{ method, path, ...showing(bound, shown) },
           headers: {
             ...headers,
             Authorization: `${scheme} ${access_token}`,
@@ -335,6 +355,24 @@ async function openClient(
   }
   return client
 }
+
+/** The first client is known by a name in a certificate of the authority, the second by a certificate of its own making. */
+const authenticationOf = (
+  { client_auth_type }: Variant,
+  isFirst: boolean,
+): Recipient['authentication'] => {
+  if (client_auth_type === 'private_key_jwt') return { method: 'private_key_jwt' }
+  return isFirst
+    ? { method: 'tls_client_auth', subject: { type: 'san_dns', value: certified_name } }
+    : { method: 'self_signed_tls_client_auth' }
+}
+
+const certified_name = 'client.suite.example'
+
+const certificateFor = ({ authority }: Peer, isFirst: boolean): Certified =>
+  isFirst
+    ? makeCertificate({ subject: named('first'), dns: [certified_name] }, authority)
+    : makeCertificate({ subject: named('second') })
 
 /** A JWT as it is right, and as it differs. */
 function jwtOf(

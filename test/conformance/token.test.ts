@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals'
 import { module } from './module.ts'
-import { expectError, tokensOf, type Suite } from './suite.ts'
+import { expectError, tokensOf, type Asking, type Suite } from './suite.ts'
 import { everywhere } from './variants.ts'
 
 const badGrant = { status: 400, error: 'invalid_grant' } as const
@@ -88,6 +88,13 @@ module(
   },
 )
 
+/** Asked without what the token is, or would be, bound to. */
+const keyless = ({ variant }: Suite): Asking =>
+  variant.sender_constrain === 'dpop' ? { proof: 'none' } : { certificate: 'none' }
+
+const anonymous = ({ variant }: Suite): Asking =>
+  variant.client_auth_type === 'mtls' ? { certificate: 'none' } : { assertion: 'none' }
+
 const withoutKey = ({ variant }: Suite) =>
   variant.sender_constrain === 'dpop'
     ? { status: 400, error: 'invalid_dpop_proof' }
@@ -95,7 +102,7 @@ const withoutKey = ({ variant }: Suite) =>
 
 module('fapi2-security-profile-final-ensure-holder-of-key-required', everywhere, async (suite) => {
   const { client } = suite
-  const answer = await client.redeem(await client.code(), { proof: 'none' })
+  const answer = await client.redeem(await client.code(), keyless(suite))
   expectError(answer, withoutKey(suite))
 })
 
@@ -109,11 +116,11 @@ module('fapi2-security-profile-final-refresh-token', everywhere, async (suite) =
   expect(await client.read(again)).toMatchObject({ status: 200 })
   expect(tokensOf(await client.refresh(tokens))).toMatchObject({ scope: tokens.scope })
 
-  expectError(await client.refresh(tokens, { assertion: 'none' }), {
+  expectError(await client.refresh(tokens, anonymous(suite)), {
     status: 401,
     error: 'invalid_client',
   })
-  expectError(await client.refresh(tokens, { proof: 'none' }), withoutKey(suite))
+  expectError(await client.refresh(tokens, keyless(suite)), withoutKey(suite))
 
   const tokens2 = await client2.tokens()
   tokensOf(await client2.refresh(tokens2))

@@ -16,7 +16,10 @@ const variant = (
 /** Five of the sixteen, in which each two values of two choices meet (a test counts the pairs). */
 export const variants: Readonly<Record<string, Variant>> = {
   A: variant('private_key_jwt', 'dpop', 'unsigned', 'plain_response'),
-  J: variant('private_key_jwt', 'dpop', 'signed_non_repudiation', 'jarm'),
+  B: variant('private_key_jwt', 'mtls', 'signed_non_repudiation', 'jarm'),
+  C: variant('mtls', 'dpop', 'signed_non_repudiation', 'jarm'),
+  D: variant('mtls', 'mtls', 'unsigned', 'jarm'),
+  E: variant('mtls', 'mtls', 'signed_non_repudiation', 'plain_response'),
 }
 
 /** Where a module applies, as its class in the suite says (`@VariantNotApplicable`). */
