@@ -220,22 +220,23 @@ async function registrar(api: Api, req: Request): Promise<AccessToken> {
 const maySee = ({ bank }: AccessToken, id: string): boolean => bank === undefined || bank === id
 
 async function readerAt(api: Api, req: Request): Promise<void> {
-  const caller = await atBank(api, req)
-  if (caller.bank === undefined) requireScope(caller, 'registry:read')
+  await atBank(api, req, 'registry:read')
 }
 
 /** Who is recorded as the one who did it. */
 async function writerAt(api: Api, req: Request): Promise<'bank' | 'operator'> {
-  const caller = await atBank(api, req)
-  if (caller.bank !== undefined) return 'bank'
-  requireScope(caller, 'registry:write')
-  return 'operator'
+  const { bank } = await atBank(api, req, 'registry:write')
+  return bank === undefined ? 'operator' : 'bank'
 }
 
-/** A caller that may act at the bank of the path: to a bank's client, every other is as good as none. */
-async function atBank(api: Api, req: Request): Promise<AccessToken> {
+/**
+ * A caller that may act at the bank of the path: the operator's by this scope. To a bank's client, every other bank is as good as
+ * none, and to whoever has no scope, every one.
+ */
+async function atBank(api: Api, req: Request, scope: string): Promise<AccessToken> {
   const bank = String(req.params['bank'])
   const caller = await registrar(api, req)
+  if (caller.bank === undefined) requireScope(caller, scope)
   if (!maySee(caller, bank))
     throw insufficientScope('the access token is for another bank', 'registry:approve')
   if (!api.broker.bankPort.banks.has(bank)) throw noSuchResource()
