@@ -21,9 +21,12 @@ import {
   GeneralName,
   id_ce_basicConstraints,
   id_ce_extKeyUsage,
+  id_ce_keyUsage,
   id_ce_subjectAltName,
   id_kp_clientAuth,
   id_kp_serverAuth,
+  KeyUsage,
+  KeyUsageFlags,
   Name,
   RelativeDistinguishedName,
   SubjectAlternativeName,
@@ -46,6 +49,8 @@ export interface CertificateParts {
   readonly notAfter?: Date
   /** The key to certify, when it is not a new one. */
   readonly privateKey?: KeyObject
+  /** What the key may do, when the certificate says so: a bit of RFC 5280 §4.2.1.3. */
+  readonly keyUsage?: 'digitalSignature' | 'keyEncipherment'
   /** More extensions, by OID. */
   readonly extensions?: readonly { readonly oid: string; readonly critical: boolean }[]
 }
@@ -144,6 +149,9 @@ function extensionsOf(parts: CertificateParts): Extension[] {
           false,
           new ExtendedKeyUsage([usage === 'client' ? id_kp_clientAuth : id_kp_serverAuth]),
         ),
+    ...(parts.keyUsage === undefined
+      ? []
+      : [made(id_ce_keyUsage, true, new KeyUsage(KeyUsageFlags[parts.keyUsage]))]),
     ...(names.length === 0
       ? []
       : [made(id_ce_subjectAltName, false, new SubjectAlternativeName(names))]),

@@ -1,6 +1,6 @@
 import { hash, type X509Certificate } from 'node:crypto'
 import { AsnConvert } from '@peculiar/asn1-schema'
-import { Certificate } from '@peculiar/asn1-x509'
+import { Certificate, id_ce_keyUsage, KeyUsage, KeyUsageFlags } from '@peculiar/asn1-x509'
 
 /** A certificate whose key the caller holds: TLS has shown it, here or at the proxy. Nothing is said of who issued it. */
 export interface ClientCertificate {
@@ -61,15 +61,20 @@ export function isIssuedByOneOf(
 
 function isForClients(x509: X509Certificate): boolean {
   const { signatureAlgorithm, tbsCertificate } = parsed(x509)
-  const usage = x509.keyUsage as readonly string[] | undefined
+  const extensions = tbsCertificate.extensions ?? []
+  const purposes = x509.keyUsage as readonly string[] | undefined
+  const usage = extensions.find(({ extnID }) => extnID === id_ce_keyUsage)
   return (
+    !x509.ca &&
     signatures.has(signatureAlgorithm.algorithm) &&
-    (usage ?? [client_authentication]).includes(client_authentication) &&
-    (tbsCertificate.extensions ?? []).every(
-      ({ critical, extnID }) => !critical || understood.has(extnID),
-    )
+    (purposes ?? [client_authentication]).includes(client_authentication) &&
+    (usage === undefined || signs(AsnConvert.parse(usage.extnValue, KeyUsage))) &&
+    extensions.every(({ critical, extnID }) => !critical || understood.has(extnID))
   )
 }
+
+const signs = (usage: KeyUsage): boolean =>
+  (usage.toNumber() & KeyUsageFlags.digitalSignature) !== 0
 
 /** The certificate's own parts. Only ever of one that a trusted authority issued. */
 export const parsed = ({ raw }: X509Certificate): Certificate => AsnConvert.parse(raw, Certificate)

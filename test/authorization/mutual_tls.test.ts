@@ -256,6 +256,11 @@ describe('a client with a certificate is refused', () => {
       'that is not valid yet',
       () => makeCertificate({ subject, notBefore: new Date(Date.now() + 600_000) }, authority),
     ],
+    ['of an authority', () => makeCertificate({ subject, usage: 'authority' }, authority)],
+    [
+      'whose key may not sign',
+      () => makeCertificate({ subject, keyUsage: 'keyEncipherment' }, authority),
+    ],
     ['for servers', () => makeCertificate({ subject, usage: 'server' }, authority)],
     [
       'with a critical extension that nobody here knows',
@@ -282,9 +287,9 @@ describe('a client with a certificate is refused', () => {
     await refused(await party('tls_client_auth', 'mtls'), { as: as() })
   })
 
-  it('with an extension that is not critical, it is not', async () => {
+  it('with an extension that is not critical, and a key that may sign, it is not', async () => {
     const as = makeCertificate(
-      { subject, extensions: [{ oid: '1.2.3.4', critical: false }] },
+      { subject, keyUsage: 'digitalSignature', extensions: [{ oid: '1.2.3.4', critical: false }] },
       authority,
     )
     const one = await party('tls_client_auth', 'mtls')
