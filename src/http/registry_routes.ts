@@ -96,22 +96,23 @@ function clientRoutes(api: Api, router: Router, list: (typeof lists)[number]): v
       throw noSuchResource()
     return found
   }
-  /** Banks see recipients, which they approve, and none of the other clients. */
-  const reader = async (req: Request) => {
+  /** Banks see recipients, which they approve, without their pages, and none of the other clients. */
+  const reader = async (req: Request): Promise<(found: RegisteredClient) => object> => {
     const caller = await registrar(api, req)
     if (caller.bank === undefined || !list.recipients) requireScope(caller, 'registry:read')
+    return caller.bank === undefined ? registeredBody : withoutPages
   }
 
   router
     .route(list.path)
     .get(async (req, res) => {
-      await reader(req)
+      const shownAs = await reader(req)
       const { limit = page_registered.default, pageKey: after } = listed(req).query
       const { recipients } = list
       const found = await listRegistered(broker.db, { recipients, after, limit: limit + 1 })
       res.set('Cache-Control', 'no-store').json({
         page: pageOf(found, limit, ({ client }) => client.id),
-        [list.name]: found.slice(0, limit).map(registeredBody),
+        [list.name]: found.slice(0, limit).map(shownAs),
       })
     })
     .post(jsonBody, async (req, res) => {
@@ -131,8 +132,8 @@ function clientRoutes(api: Api, router: Router, list: (typeof lists)[number]): v
   router
     .route(`${list.path}/:id`)
     .get(async (req, res) => {
-      await reader(req)
-      res.set('Cache-Control', 'no-store').json(registeredBody(await named(shown(req).path.id)))
+      const shownAs = await reader(req)
+      res.set('Cache-Control', 'no-store').json(shownAs(await named(shown(req).path.id)))
     })
     .all(notAllowed('GET, HEAD'))
 
@@ -258,6 +259,12 @@ const registeredBody = ({ client, registeredAt, disabledAt }: RegisteredClient):
   registered_at: registeredAt,
   ...(disabledAt === undefined ? {} : { disabled_at: disabledAt }),
 })
+
+/** What a bank needs of a recipient to approve it. */
+const withoutPages = (found: RegisteredClient): object => {
+  const { pages: _, ...body }: { pages?: unknown } = registeredBody(found)
+  return body
+}
 
 const stateOf = ({ suspended, suspendedAt, ...approval }: ApprovalRecord): object => ({
   state: suspended ? 'suspended' : 'approved',

@@ -469,7 +469,11 @@ describe('who may', () => {
   )
 
   it("see other clients than recipients: not a bank's client", async () => {
-    await api.call('get', '/registry/recipients', ofBank).expect(200)
+    for (const path of ['/registry/recipients', '/registry/recipients/budget']) {
+      const { text } = await api.call('get', path, ofBank).expect(200)
+      expect(text).toContain('https://budget.example/callback')
+      expect(text).not.toContain('page-of-budget')
+    }
     await api.call('get', '/registry/clients', ofBank).expect(403)
     await api.call('get', '/registry/clients/desk', ofBank).expect(403)
   })
