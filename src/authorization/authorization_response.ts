@@ -1,4 +1,5 @@
 import type { PushedRequest, ResponseMode } from '../storage/pushed_requests.ts'
+import { token_s_max } from './access_token.ts'
 import type { Authorization } from './authorization.ts'
 import type { OAuthErrorCode } from './oauth_error.ts'
 
@@ -7,8 +8,11 @@ export type Outcome =
   | { readonly code: string }
   | { readonly error: OAuthErrorCode; readonly error_description?: string }
 
-/** A signed answer is good for this long: a browser brings it back at once, clocks differ (JARM §2.1: at most 10 minutes). */
-const answer_s_max = 300
+/**
+ * A signed answer is good for as long as an access token, and so never longer than the key that signed it is published. A browser
+ * brings it back at once, but clocks differ (JARM §2.1: at most 10 minutes).
+ */
+const answer_s_max = token_s_max
 
 /** The response modes that can be asked for, and the mode that each is. `jwt` is `query.jwt` for a code (JARM §2.3.4). */
 const modes: ReadonlyMap<string, ResponseMode> = new Map([

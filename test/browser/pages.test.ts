@@ -210,7 +210,7 @@ inBrowser('in a browser', () => {
 
     it('no page is hard to read, to hear or to operate, and none is too wide', async () => {
       const pushed = await app.push({
-        delivery: 'link_out',
+        ...{ delivery: 'link_out', psid: String(width) },
         profile: 'A-Name-Without-A-Single-Space-That-Goes-On-And-On-And-On',
       })
       await page.goto(issuer + pushed.address)
@@ -226,6 +226,18 @@ inBrowser('in a browser', () => {
       await page.check('#account-0')
       await page.check('#account-1')
       await page.click('#approve')
+      await page.waitForURL(`${messenger}/**`)
+
+      const change = await app.push({
+        ...{ clusters: ['BALANCES'], psid: String(width), replaces: pushed.consentId },
+      })
+      await page.goto(issuer + change.address)
+      await page.click('#continue')
+      await page.click('#login')
+      expect(await page.textContent('#disclosure')).toContain('This changes a permission')
+      expect(await page.textContent('#shared-before')).toContain('Rainy days')
+      expect(await faults()).toEqual(none)
+      await page.click('#decline')
       await page.waitForURL(`${messenger}/**`)
 
       await page.goto(`${issuer}/connections`)

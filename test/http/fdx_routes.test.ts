@@ -389,6 +389,23 @@ it('logs who asked under which consent and what came of it, and no account', asy
 
 describe('an access token that was given before its consent was replaced', () => {
   const customer = 'replacing'
+
+  it('gets nothing of what the bank was answering meanwhile: it belongs to the old terms', async () => {
+    const before = await api.consent({}, { customer: 'meanwhile' })
+    const { bankPort } = api.broker
+    const { accounts: answer } = bankPort
+    bankPort.accounts = async (...args) => {
+      const found = await answer(...args)
+      await api.consent({}, { customer: 'meanwhile', replaces: before.id })
+      return found
+    }
+    const { body } = await api.call('get', accounts, api.consentToken(before)).expect(403)
+    bankPort.accounts = answer
+    expect(body.code).toBe('account_not_covered')
+    expect((await api.entries(bank, before.id)).map(({ kind }) => kind)).toEqual([
+      ...['consent.grant', 'consent.replace', 'refusal'],
+    ])
+  })
   const transactionsOf = ({ checking: handle }: ActiveConsent) =>
     `${accounts}/${handle}/transactions`
 
