@@ -5,7 +5,7 @@ import { edgeFromBytes, edgeToBytes, type RightEdge, type Subtree } from '../mer
 import { approvalColumns, approvalOf, type ApprovalRow } from './approval_row.ts'
 import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
 import { effectQuery } from './effects.ts'
-import { keysOf, ledgerKeysSql, type LedgerKeyRow } from './ledger_keys.ts'
+import { keysOf, ledgerKeyColumns, type LedgerKeyRow } from './ledger_keys.ts'
 import { tallyName, type Effect, type LedgerState, type Names } from './ledger_state.ts'
 
 /** No ledger has been opened for this bank. */
@@ -228,7 +228,7 @@ const reads = {
     join consents c on c.bank_id = $1 and c.state = 'active' and c.link_id = w.link_id and c.recipient = w.recipient
       and c.terms ->> 'purpose' = w.purpose and c.terms ->> 'delivery' = w.delivery
     left join consent_tails t on t.bank_id = c.bank_id and t.consent_id = c.id`,
-  keys: ledgerKeysSql,
+  keys: `select ${ledgerKeyColumns} from ledger_keys where bank_id = $1`,
   epoch: `select n, at from entries where bank_id = $1 and kind = 'epoch' order by n desc limit 1`,
 } as const
 

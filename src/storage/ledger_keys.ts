@@ -1,14 +1,15 @@
 import type { KeyOwner, Keys, KeyUse } from '../ledger/key.ts'
 import { inBank, type Database } from './database.ts'
 
-/** A row of `ledger_keys`, as the door and everyone else select it. */
+/** The columns of `LedgerKeyRow`. */
+export const ledgerKeyColumns = 'owner, key, use'
+
+/** A key that was entered in a ledger, as every reader selects it. */
 export interface LedgerKeyRow {
   readonly owner: KeyOwner
   readonly key: string
   readonly use: KeyUse
 }
-
-export const ledgerKeysSql = 'select owner, key, use from ledger_keys where bank_id = $1'
 
 /** The keys of these rows, by owner. */
 export function keysOf(rows: readonly LedgerKeyRow[]): Record<KeyOwner, Map<string, KeyUse>> {
@@ -20,9 +21,10 @@ export function keysOf(rows: readonly LedgerKeyRow[]): Record<KeyOwner, Map<stri
 /** The keys of one owner as they were entered in a bank's ledger. */
 export async function findLedgerKeys(db: Database, bank: string, owner: KeyOwner): Promise<Keys> {
   return inBank(db, bank, async (tx) => {
-    const { rows } = await tx.raw<{ rows: LedgerKeyRow[] }>(ledgerKeysSql.replace('$1', '?'), [
-      bank,
-    ])
+    const { rows } = await tx.raw<{ rows: LedgerKeyRow[] }>(
+      `select ${ledgerKeyColumns} from ledger_keys where bank_id = ?`,
+      [bank],
+    )
     return keysOf(rows)[owner]
   })
 }
