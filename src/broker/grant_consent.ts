@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { grant, replace } from '../consent/consent.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { expiryOf, type ShownDisclosure, type Terms } from '../consent/terms.ts'
+import { endBankToken } from '../storage/bank_tokens.ts'
 import { findConsent } from '../storage/consents.ts'
 import { inBank } from '../storage/database.ts'
 import { sealAccounts, type HeldAccount } from '../storage/held_accounts.ts'
@@ -13,7 +14,7 @@ import type { Decision } from './append.ts'
 import type { BankLogin } from './bank_port.ts'
 import { keepBankTokens } from './bank_tokens.ts'
 import type { Broker } from './broker.ts'
-import { changedConsent } from './changed_consent.ts'
+import { CannotReplace, changedConsent } from './changed_consent.ts'
 import { commitment } from './commitment.ts'
 import { recordRefusal } from './record_refusal.ts'
 
@@ -59,7 +60,8 @@ interface Grant {
  * now active. Throws `Refusal`, which is recorded, when the bank's approval of the recipient does not stand or cover the
  * terms, and `CannotReplace`.
  *
- * What the grant needs beside the ledger (link, key, bank tokens) is stored before, and gives no right to anything.
+ * What the grant needs beside the ledger (link, key, bank tokens) is stored before, and gives no right to anything. Tokens that
+ * no consent came to stand on are no longer kept.
  */
 export async function grantConsent(
   broker: Broker,
@@ -70,8 +72,10 @@ export async function grantConsent(
   if (record === undefined) throw new Refusal('consent_unknown')
   const { recipient } = record.consent
   const prepared = await prepareGrant(broker, approved, record)
+  const forgetTokens = () =>
+    inBank(broker.db, bank, (tx) => endBankToken(tx, { bank, id: prepared.bankTokenId }))
   let active = consentId
-  const outcome = await broker.door.append(bank, {
+  const appended = broker.door.append(bank, {
     names: {
       consents: replaces === undefined ? [consentId] : [consentId, replaces],
       recipients: [recipient],
@@ -90,7 +94,12 @@ export async function grantConsent(
         : decideReplace(state, prepared, changed)
     },
   })
+  const outcome = await appended.catch(async (error: unknown) => {
+    if (error instanceof CannotReplace) await forgetTokens()
+    throw error
+  })
   if (outcome.kind !== 'refused') return { consentId: active, at: outcome.at }
+  await forgetTokens()
   // A consent that was decided already is the customer's second click, no attempt of the recipient's.
   if (!outcome.reason.startsWith('consent_'))
     await recordRefusal(broker, {

@@ -82,7 +82,7 @@ interface Row {
   key_sealed: Buffer
 }
 
-/** Notes that the bank knows of the end. */
+/** Notes that these tokens are done with: the bank knows, or was told as far as it listened. They are soon deleted. */
 export async function endBankToken(
   tx: Tx,
   { bank, id }: { bank: string; id: string },

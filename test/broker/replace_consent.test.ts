@@ -158,6 +158,18 @@ describe('a replace', () => {
     expect(await kinds(id)).toEqual(['consent.grant'])
     expect((await active(id)).terms.clusters).toEqual(['ACCOUNT_BASIC', 'BALANCES'])
   })
+
+  it('leaves no token of a bank behind that no consent stands on and nobody is to end', async () => {
+    const id = await granted('ivy')
+    await expect(granted('ivy', { replaces: id, subject: 'mallory' })).rejects.toThrow()
+    await expect(granted('ivy', { replaces: id, clusters: ['FRAUD_ALERTS'] })).rejects.toThrow()
+    const left = await rows(
+      `select t.id from bank_tokens t where t.ended_at is null
+         and not exists (select from consents c where c.bank_token_id = t.id)
+         and not exists (select from outbox o where o.about = t.id)`,
+    )
+    expect(left).toEqual([])
+  })
 })
 
 describe('at the same time', () => {
