@@ -170,9 +170,9 @@ create table consents (
   constraint ended_matches_state CHECK ((((state = 'revoked'::text) = ((ended_by IS NOT NULL) AND (ended_at IS NOT NULL) AND (revocation_reason IS NOT NULL))) AND ((state = 'expired'::text) = ((ended_cause IS NOT NULL) AND (ended_at IS NOT NULL))))),
   constraint granted_has_terms CHECK (((state = ANY (ARRAY['active'::text, 'revoked'::text, 'expired'::text])) = ((terms IS NOT NULL) AND (granted_at IS NOT NULL) AND (expires_at IS NOT NULL) AND (link_id IS NOT NULL))))
 );
-CREATE INDEX consents_by_age ON public.consents USING btree (bank_id, state, created_at, id);
+CREATE INDEX consents_by_age ON public.consents USING btree (bank_id, state, created_at);
 CREATE INDEX consents_by_link ON public.consents USING btree (bank_id, link_id) WHERE (link_id IS NOT NULL);
-CREATE INDEX consents_by_recipient ON public.consents USING btree (bank_id, recipient, state, created_at, id);
+CREATE INDEX consents_by_recipient ON public.consents USING btree (bank_id, recipient, state, created_at);
 CREATE INDEX consents_requested ON public.consents USING btree (bank_id, created_at) WHERE (state = 'requested'::text);
 CREATE INDEX consents_to_expire ON public.consents USING btree (bank_id, expires_at) WHERE (state = 'active'::text);
 CREATE INDEX consents_unredeemed ON public.consents USING btree (bank_id, granted_at) WHERE ((state = 'active'::text) AND (redeemed_at IS NULL));
