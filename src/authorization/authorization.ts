@@ -36,6 +36,10 @@ export interface Mtls {
   readonly proxies?: { readonly header?: string; readonly have: (address: string) => boolean }
 }
 
+/** Whether there is anywhere that a client can show a certificate. */
+export const asksForCertificates = ({ origin, proxies }: Mtls): boolean =>
+  origin !== undefined || proxies?.header !== undefined
+
 /** What differs between one server and another. */
 export interface AuthorizationOptions {
   readonly keys: TokenKeys

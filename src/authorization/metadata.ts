@@ -1,7 +1,7 @@
 import { details_type } from '../consent/fdx.ts'
 import { authenticationMethods } from '../storage/clients.ts'
 import { algorithmNames } from '../storage/jws.ts'
-import type { Authorization } from './authorization.ts'
+import { asksForCertificates, type Authorization, type Mtls } from './authorization.ts'
 import { responseModes } from './authorization_response.ts'
 import { token_algorithm } from './keys.ts'
 import { resources } from './resource_metadata.ts'
@@ -27,6 +27,7 @@ export const grantTypes = ['authorization_code', 'refresh_token', 'client_creden
  * Management add to it.
  */
 export function metadata({ issuer, mtls }: Pick<Authorization, 'issuer' | 'mtls'>) {
+  const methods = methodsOf(mtls)
   return {
     issuer,
     authorization_endpoint: issuer + paths.authorize,
@@ -50,20 +51,26 @@ export function metadata({ issuer, mtls }: Pick<Authorization, 'issuer' | 'mtls'
     require_signed_request_object: false,
     authorization_response_iss_parameter_supported: true,
     code_challenge_methods_supported: ['S256'],
-    token_endpoint_auth_methods_supported: authenticationMethods,
+    token_endpoint_auth_methods_supported: methods,
     token_endpoint_auth_signing_alg_values_supported: algorithmNames,
     introspection_endpoint: issuer + paths.introspect,
-    introspection_endpoint_auth_methods_supported: authenticationMethods,
+    introspection_endpoint_auth_methods_supported: methods,
     introspection_endpoint_auth_signing_alg_values_supported: algorithmNames,
     introspection_signing_alg_values_supported: [token_algorithm],
     revocation_endpoint: issuer + paths.revoke,
-    revocation_endpoint_auth_methods_supported: authenticationMethods,
+    revocation_endpoint_auth_methods_supported: methods,
     revocation_endpoint_auth_signing_alg_values_supported: algorithmNames,
     dpop_signing_alg_values_supported: algorithmNames,
-    tls_client_certificate_bound_access_tokens: true,
+    tls_client_certificate_bound_access_tokens: asksForCertificates(mtls),
     ...(mtls.origin === undefined ? {} : { mtls_endpoint_aliases: aliases(mtls.origin) }),
   }
 }
+
+/** How clients may authenticate, the same at every endpoint. */
+const methodsOf = (mtls: Mtls) =>
+  authenticationMethods.filter(
+    (method) => method === 'private_key_jwt' || asksForCertificates(mtls),
+  )
 
 /** Where clients with certificates call (RFC 8705 §5): every endpoint that no browser visits. */
 const aliases = (origin: string) => ({

@@ -1,6 +1,7 @@
 import { clusters } from '../consent/cluster.ts'
 import { details_type } from '../consent/fdx.ts'
 import { algorithmNames } from '../storage/jws.ts'
+import { asksForCertificates, type Authorization } from './authorization.ts'
 import { clientScopeNames } from './scopes.ts'
 
 const well_known = '/.well-known/oauth-protected-resource'
@@ -40,7 +41,10 @@ export const policy_path = '/policy'
  * Protected resource metadata (RFC 9728 §2). Answers are not signed, so the resource has no keys of its own to name; every
  * token is bound to a key of its client's, by DPoP or by mutual TLS as the client is registered.
  */
-export function resourceMetadata(issuer: string, { path, ...described }: Resource) {
+export function resourceMetadata(
+  { issuer, mtls }: Pick<Authorization, 'issuer' | 'mtls'>,
+  { path, ...described }: Resource,
+) {
   return {
     resource: issuer + path,
     authorization_servers: [issuer],
@@ -48,8 +52,8 @@ export function resourceMetadata(issuer: string, { path, ...described }: Resourc
     bearer_methods_supported: ['header'],
     resource_policy_uri: issuer + policy_path,
     dpop_signing_alg_values_supported: algorithmNames,
-    dpop_bound_access_tokens_required: false,
-    tls_client_certificate_bound_access_tokens: true,
+    dpop_bound_access_tokens_required: !asksForCertificates(mtls),
+    tls_client_certificate_bound_access_tokens: asksForCertificates(mtls),
   }
 }
 

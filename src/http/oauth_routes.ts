@@ -80,7 +80,7 @@ export function oauthRoutes(
   for (const resource of Object.values(resources))
     router
       .route(metadataPath(resource))
-      .get(published(() => resourceMetadata(authorization.issuer, resource)))
+      .get(published(() => resourceMetadata(authorization, resource)))
       .all(notAllowed('GET, HEAD'))
   router
     .route(paths.jwks)

@@ -552,6 +552,10 @@ describe('the server for certificates', () => {
   it('says in the metadata where it is', async () => {
     const { body } = await callTls(port, '/.well-known/oauth-authorization-server')
     expect(body['issuer']).toBe(server.broker.issuer)
+    expect(body['token_endpoint_auth_methods_supported']).toEqual(authenticationMethods)
+    expect(body['tls_client_certificate_bound_access_tokens']).toBe(true)
+    const resource = await callTls(port, '/.well-known/oauth-protected-resource/fdx/v6')
+    expect(resource.body['tls_client_certificate_bound_access_tokens']).toBe(true)
     expect(body['mtls_endpoint_aliases']).toEqual({
       pushed_authorization_request_endpoint: `${origin}/oauth/par`,
       token_endpoint: `${origin}/oauth/token`,

@@ -80,7 +80,12 @@ function call({ from = proxyAddress, header, token }: Sent) {
       (answer) => {
         let text = ''
         answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
-        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body: JSON.parse(text) }))
+        answer.on('end', () =>
+          resolve({
+            status: answer.statusCode ?? 0,
+            body: text.startsWith('{') ? JSON.parse(text) : {},
+          }),
+        )
       },
     )
     sent.on('error', reject)

@@ -20,7 +20,7 @@ it('the metadata say what the server does and nothing else', async () => {
     .get('/.well-known/oauth-authorization-server')
     .expect(200)
   expect(headers['content-type']).toMatch(/^application\/json/)
-  const methods = ['private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth']
+  const methods = ['private_key_jwt']
   const at = (path: string) => server.broker.issuer + path
   expect(body).toEqual({
     issuer: server.broker.issuer,
@@ -60,7 +60,7 @@ it('the metadata say what the server does and nothing else', async () => {
     authorization_response_iss_parameter_supported: true,
     code_challenge_methods_supported: ['S256'],
     token_endpoint_auth_methods_supported: methods,
-    tls_client_certificate_bound_access_tokens: true,
+    tls_client_certificate_bound_access_tokens: false,
     token_endpoint_auth_signing_alg_values_supported: ['ES256', 'PS256', 'EdDSA'],
     introspection_endpoint: at('/oauth/introspect'),
     introspection_endpoint_auth_methods_supported: methods,
