@@ -22,7 +22,11 @@ export async function startBroker(
 ): Promise<BrokerProcess> {
   const env = await environmentOf({ ...config, port }, folder)
   const { child } = await startModule('sandbox/broker_main', env)
-  return { url: `http://${config.host}:${port}`, child, stop: () => endProcess(child) }
+  return {
+    url: `${config.tls === undefined ? 'http' : 'https'}://${config.host}:${port}`,
+    child,
+    stop: () => endProcess(child),
+  }
 }
 
 /** The environment that says what a configuration says. Secrets go to files that their owner alone can read. */
@@ -41,6 +45,7 @@ export async function environmentOf(
     ISSUER: config.issuer,
     HOST: config.host,
     PORT: String(config.port),
+    ...(await tlsEnvironment(config, file)),
     BANKS_FILE: config.banksFile,
     MASTER_KEY_FILE: await file('master.key', config.masterKey.toString('base64url')),
     LEDGER_KEY_FILE: await file('ledger.key', config.ledgerSeed.toString('base64url')),
@@ -51,5 +56,22 @@ export async function environmentOf(
     RATE_LIMITS_FILE: await file('rate_limits.json', JSON.stringify(config.rateLimits.budgets)),
     FREQUENCY_LIMIT: String(config.readsPerDay ?? 0),
     LOG_LEVEL: config.logLevel,
+  }
+}
+
+/** What a broker at https is told. It trusts its own certificate, which the sandbox's banks have too. */
+async function tlsEnvironment(
+  { tls, mtls }: Config,
+  file: (name: string, content: string) => Promise<string>,
+): Promise<Record<string, string>> {
+  if (tls === undefined || mtls.origin === undefined) return {}
+  const certificate = await file('server.crt', tls.cert)
+  return {
+    TLS_CERTIFICATE_FILE: certificate,
+    TLS_KEY_FILE: await file('server.key', tls.key),
+    MTLS_ORIGIN: mtls.origin,
+    MTLS_PORT: String(mtls.port),
+    MTLS_CA_FILE: await file('authorities.crt', mtls.authorities.join('\n')),
+    NODE_EXTRA_CA_CERTS: certificate,
   }
 }

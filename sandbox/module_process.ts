@@ -9,8 +9,9 @@ import { existsSync } from 'node:fs'
 export async function startModule(
   name: string,
   env: Readonly<Record<string, string | undefined>> = {},
+  args: readonly string[] = [],
 ): Promise<{ child: ChildProcess; first: unknown }> {
-  const child = fork(builtModule(name), [], {
+  const child = fork(builtModule(name), args, {
     env: { ...process.env, ...env },
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

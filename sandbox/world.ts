@@ -14,6 +14,7 @@ import { migrate } from '../src/storage/migrate.ts'
 import { startBank, type BankOptions, type DemoBank } from './banks/bank.ts'
 import { publicKey } from './banks/bank_keys.ts'
 import { bankDirectory } from './banks/directory.ts'
+import type { Certified } from './certificates.ts'
 import { openIdentities, type Identities } from './identities.ts'
 import { startPostgres } from './postgres.ts'
 
@@ -45,6 +46,17 @@ export interface WorldOptions {
   /** More of what a bank has, by its id. */
   readonly banks?: Readonly<Record<string, Pick<BankOptions, 'statements' | 'seed'>>>
   readonly epochSeconds?: number
+  /** The broker and the banks are at https then, on `localhost`, and clients with certificates call at a port of their own. */
+  readonly tls?: WorldTls
+  /** More clients; every bank approves the recipients among them. */
+  readonly clients?: readonly Client[]
+}
+
+export interface WorldTls {
+  /** For `localhost`. */
+  readonly certificate: Certified
+  /** Whose certificates clients are known by. */
+  readonly authority: Certified
 }
 
 /** All that a broker needs around it, running: PostgreSQL, four banks, keys, registered clients, opened ledgers. */
@@ -71,6 +83,8 @@ export async function openWorld({
   port,
   banks = {},
   epochSeconds = 3_600,
+  tls,
+  clients: more = [],
 }: WorldOptions): Promise<World> {
   const clients = [...recipientIds, ...bankIds.flatMap((id) => [backEndOf(id), auditorOf(id)])]
   // First, since it makes the directory so that both it and we can reach what is ours.
@@ -79,7 +93,7 @@ export async function openWorld({
     banks: bankIds,
     clients,
   })
-  const issuer = `http://127.0.0.1:${port}`
+  const issuer = tls === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`
   const started: DemoBank[] = []
   const close = async () => {
     for (const bank of started) await bank.close()
@@ -90,7 +104,10 @@ export async function openWorld({
     for (const [i, bank] of bankDirectory.entries())
       started.push(
         await startDemoBank(
-          { ...bank, ...banks[bank.id], port: port + 1 + i },
+          {
+            ...{ ...bank, ...banks[bank.id], port: port + 1 + i },
+            ...(tls === undefined ? {} : { tls: tls.certificate }),
+          },
           { directory, issuer, identities },
         ),
       )
@@ -101,7 +118,7 @@ export async function openWorld({
       issuer,
       host: '127.0.0.1',
       port,
-      mtls: { authorities: [] },
+      ...tlsOf(tls, port + 2 + bankDirectory.length),
       banksFile,
       masterKey: Buffer.from(identities.masterKey, 'base64url'),
       ledgerSeed: Buffer.from(identities.ledgerSeed, 'base64url'),
@@ -113,11 +130,21 @@ export async function openWorld({
       sandbox: true,
     }
     const messengerPort = port + 1 + bankDirectory.length
-    await settle(config, { banks: started, identities, messengerPort })
+    await settle(config, { banks: started, identities, messengerPort, more })
     return { config, ownerUrl: postgres.ownerUrl, banks: started, identities, messengerPort, close }
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+function tlsOf(tls: WorldTls | undefined, mtlsPort: number): Pick<Config, 'tls' | 'mtls'> {
+  if (tls === undefined) return { mtls: { authorities: [] } }
+  const { certificate, authority } = tls
+  const origin = `https://localhost:${mtlsPort}`
+  return {
+    tls: { cert: certificate.cert, key: certificate.key },
+    mtls: { origin, port: mtlsPort, authorities: [authority.x509] },
   }
 }
 
@@ -163,7 +190,13 @@ async function settle(
     banks,
     identities,
     messengerPort,
-  }: { banks: readonly DemoBank[]; identities: Identities; messengerPort: number },
+    more,
+  }: {
+    banks: readonly DemoBank[]
+    identities: Identities
+    messengerPort: number
+    more: readonly Client[]
+  },
 ): Promise<void> {
   const { broker, close } = await compose(config)
   try {
@@ -175,20 +208,26 @@ async function settle(
       await register(broker, bankClient(id, backEndOf(id), 'bank', identities))
       await register(broker, bankClient(id, auditorOf(id), 'auditor', identities))
     }
+    for (const client of more) await register(broker, client)
+    const approved = [
+      { id: 'messenger', class: recipients.messenger.class },
+      ...more.filter((client) => client.kind === 'recipient'),
+    ]
     for (const bank of banks)
-      await approveRecipient(broker, {
-        bank: bank.id,
-        jws: await bank.signApproval({
-          iss: bank.id,
-          iat: identities.approvedAt,
-          aud: ledgerOrigin(broker.issuer, bank.id),
-          recipient: 'messenger',
-          class: recipients.messenger.class,
-          purposes: approvedPurposes,
-          clusters: approvedClusters,
-          keys: [],
-        }),
-      })
+      for (const recipient of approved)
+        await approveRecipient(broker, {
+          bank: bank.id,
+          jws: await bank.signApproval({
+            iss: bank.id,
+            iat: identities.approvedAt,
+            aud: ledgerOrigin(broker.issuer, bank.id),
+            recipient: recipient.id,
+            class: recipient.class,
+            purposes: approvedPurposes,
+            clusters: approvedClusters,
+            keys: [],
+          }),
+        })
   } finally {
     await close()
   }

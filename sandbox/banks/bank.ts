@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import express from 'express'
 import { SignJWT, importJWK } from 'jose'
 import type { JWK, JWTPayload } from 'jose'
@@ -36,6 +37,8 @@ export interface BankOptions {
   readonly seed?: string
   /** New ones by default. */
   readonly keys?: BankKeys
+  /** PEM, for `localhost`: the bank is at https then, and at http on 127.0.0.1 otherwise. */
+  readonly tls?: { readonly cert: string; readonly key: string }
   /** Where grants and tokens outlive a restart; in memory by default. */
   readonly stateFile?: string
 }
@@ -73,10 +76,12 @@ export async function startBank(options: BankOptions): Promise<DemoBank> {
   const faults = mischief()
   const served: Served[] = []
 
-  const server = createServer().listen(options.port ?? 0, '127.0.0.1')
+  const { tls } = options
+  const server: Server = tls === undefined ? createServer() : createHttpsServer({ ...tls })
+  server.listen(options.port ?? 0, '127.0.0.1')
   await once(server, 'listening')
   const port = portOf(server)
-  const issuer = `http://127.0.0.1:${port}`
+  const issuer = tls === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`
   const fdxBaseUrl = issuer + fdxPath
 
   const brand = { id, legalName, colour: options.colour ?? '#3b3b3b' }

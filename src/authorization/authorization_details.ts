@@ -8,6 +8,9 @@ import { OAuthError } from './oauth_error.ts'
 
 const text_chars_max = 4_096
 
+/** Whom a recipient asks for. A recipient with one page need not name it. */
+export type AskedProfile = Omit<Profile, 'page_id'> & Partial<Profile>
+
 /** One authorization detail (RFC 9396) as a recipient sends it: FDX's, with a bank, a purpose, a delivery and a profile. */
 interface Detail {
   readonly type: typeof details_type
@@ -22,7 +25,7 @@ interface Detail {
   readonly bank: string
   readonly purpose: string
   readonly delivery?: Delivery
-  readonly profile: Profile
+  readonly profile: AskedProfile
 }
 
 const object = (properties: object, optional: readonly string[] = []) => ({
@@ -67,17 +70,20 @@ const schema = {
       bank: { type: 'string', pattern: '^[a-z0-9-]{1,40}$' },
       purpose: { type: 'string', pattern: '^https://[!-~]{1,192}$' },
       delivery: { enum: deliveries },
-      profile: object({
-        page_id: id,
-        psid: id,
-        // Shown on our pages, in quotation marks: none of those, no control or line characters, none without a width of its
-        // own but the joiner of emoji, and none that turns the direction of what follows.
-        display_name: {
-          type: 'string',
-          pattern:
-            '^[^\\p{Cc}"\\u201c-\\u201f\\u200b\\u2028\\u2029\\u2060\\ufeff\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]{1,100}$',
+      profile: object(
+        {
+          page_id: id,
+          psid: id,
+          // Shown on our pages, in quotation marks: none of those, no control or line characters, none without a width of its
+          // own but the joiner of emoji, and none that turns the direction of what follows.
+          display_name: {
+            type: 'string',
+            pattern:
+              '^[^\\p{Cc}"\\u201c-\\u201f\\u200b\\u2028\\u2029\\u2060\\ufeff\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]{1,100}$',
+          },
         },
-      }),
+        ['page_id'],
+      ),
     },
     ['delivery'],
   ),
@@ -92,7 +98,7 @@ const validate = new Ajv2020().compile<readonly [Detail]>(schema)
 export function parseAuthorizationDetails(
   text: string,
   recipient: string,
-): { terms: RequestedTerms; profile: Profile } {
+): { terms: RequestedTerms; profile: AskedProfile } {
   const value = parseJson(text)
   if (!validate(value)) throw invalid(describe(validate.errors?.[0]))
   const [{ consentRequest, bank, purpose, delivery = 'link_out', profile }] = value

@@ -16,7 +16,7 @@ import {
   type PushedRequest,
 } from '../storage/pushed_requests.ts'
 import { admit, type Answer, type EndpointRequest } from './admit.ts'
-import { parseAuthorizationDetails } from './authorization_details.ts'
+import { parseAuthorizationDetails, type AskedProfile } from './authorization_details.ts'
 import type { Authorization } from './authorization.ts'
 import { responseMode, responseModes } from './authorization_response.ts'
 import type { Binding } from './binding.ts'
@@ -50,11 +50,7 @@ export async function pushRequest(
     client.id,
   )
   await refuseUnlessPermitted(broker, client, terms)
-  if (!client.pages.includes(profile.page_id))
-    throw new OAuthError(
-      'invalid_authorization_details',
-      "profile.page_id is not one of the client's registered pages",
-    )
+  const page_id = pageOf(client, profile)
   const handle = routed(terms.bank, random256())
   const checked = checkedParameters(form, { client, terms, binding })
   const replaces = await replacedGrant(broker, form, terms)
@@ -65,7 +61,7 @@ export async function pushRequest(
     clientId: client.id,
     consentId: routed(terms.bank, random128()),
     scope: scopeOf(terms.clusters),
-    profile,
+    profile: { ...profile, page_id },
     expires: broker.now() + expires_in * 1000,
   }
   await inBank(broker.db, terms.bank, async (tx) => {
@@ -120,6 +116,17 @@ async function replacedGrant(
   if (ofBank !== bank)
     throw new OAuthError('invalid_authorization_details', 'the grant is at another bank')
   return id
+}
+
+/** The page that the customer writes to: the one that is named, or the recipient's only one. */
+function pageOf({ pages }: Recipient, { page_id }: AskedProfile): string {
+  const [only, another] = pages
+  const page = page_id ?? (another === undefined ? only : undefined)
+  if (page !== undefined && pages.includes(page)) return page
+  throw new OAuthError(
+    'invalid_authorization_details',
+    "profile.page_id is not one of the client's registered pages",
+  )
 }
 
 async function refuseUnlessPermitted(

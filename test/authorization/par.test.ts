@@ -214,6 +214,7 @@ describe('authorization details', () => {
       { duration_days: 1, lookback_days: 730 },
     ],
     ['without delivery', { delivery: undefined }, { delivery: 'link_out' }],
+    ['without page_id', { profile: { page_id: undefined, psid: '2', display_name: 'A' } }, {}],
     ['for a name in any script', { profile: { psid: '2', display_name: 'Zoë 👩‍👧 李' } }, {}],
   ])('%s are accepted', async (_, change: { profile?: object }, kept) => {
     const profile = { page_id: `page.${recipient.id}`, ...change.profile }

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { generateKeyPair, exportJWK } from 'jose'
 import { errors, Provider, type Configuration } from 'oidc-provider'
 import { makeCertificate, named } from '../../sandbox/certificates.ts'
 import { openOidcStore } from '../../sandbox/banks/oidc_store.ts'
 import type { PageBrowser } from '../support/page_browser.ts'
-import { sendTo } from './server_under_test.ts'
+import { portOf, sendTo } from './server_under_test.ts'
 import { scope, type Peer } from './suite.ts'
 
 const details_type = 'fdx_v1.0'
@@ -96,7 +95,7 @@ export interface OidcProvider extends Peer {
 export async function openOidcProvider(): Promise<OidcProvider> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const issuer = `http://127.0.0.1:${portOf(server)}`
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })
   const { adapter } = await openOidcStore()
   const provider = new Provider(issuer, {
@@ -116,7 +115,7 @@ export async function openOidcProvider(): Promise<OidcProvider> {
     authority: makeCertificate({ subject: named('unused'), usage: 'authority' }),
     bank: 'first-bank',
     now: Date.now,
-    send: (sending) => sendTo(server, sending),
+    send: (sending) => sendTo({ port: portOf(server) }, sending),
     register: ({ id, jwks, redirectUris, binding, signedRequests, scopes }) =>
       adapter('Client').upsert(id, {
         client_id: id,

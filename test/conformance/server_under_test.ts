@@ -4,7 +4,6 @@ import { request as requestHttp, type IncomingMessage, type Server } from 'node:
 import { request as requestHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { Server as TlsServer } from 'node:tls'
 import { makeCertificate, named, type Certified } from '../../sandbox/certificates.ts'
 import { openAuthorization } from '../../src/authorization/authorization.ts'
 import { tokenKeysOf } from '../../src/authorization/keys.ts'
@@ -38,7 +37,7 @@ export interface Sending {
   /** Sent as a form. */
   readonly form?: Readonly<Record<string, string>>
   /** To the address for clients with certificates, with this one or with none. */
-  readonly certificate?: Certified | 'none' | undefined
+  readonly certificate?: Pick<Certified, 'cert' | 'key'> | 'none' | undefined
 }
 
 /** The whole server, listening, over a real database and with banks that the suite's user logs in at. */
@@ -110,7 +109,11 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
       )
     },
     now: broker.now,
-    send: (sending) => sendTo(sending.certificate === undefined ? server : mtlsServer, sending),
+    send: (sending) =>
+      sendTo(
+        { port: portOf(sending.certificate === undefined ? server : mtlsServer), ca: tls.cert },
+        sending,
+      ),
     browser: () => openPageBrowser(pages, broker.issuer),
     async register(recipient) {
       await insertClient(broker.db, recipient)
@@ -139,12 +142,13 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
   }
 }
 
-/** Sends a request to a server on loopback, over TLS where it speaks TLS. */
+export const portOf = (server: Server): number => (server.address() as AddressInfo).port
+
+/** Sends a request to a server on loopback; with `ca`, over TLS. */
 export async function sendTo(
-  server: Server,
+  { port, ca }: { port: number; ca?: string },
   { method, path, headers = {}, form, certificate }: Sending,
 ): Promise<Answer> {
-  const { port } = server.address() as AddressInfo
   const body = form === undefined ? undefined : new URLSearchParams(form).toString()
   const options = {
     ...{ host: '127.0.0.1', port, method, path },
@@ -155,13 +159,13 @@ export async function sendTo(
   }
   const shown = certificate === 'none' ? undefined : certificate
   const sent =
-    server instanceof TlsServer
-      ? requestHttps({
+    ca === undefined
+      ? requestHttp(options)
+      : requestHttps({
           ...options,
-          ...{ agent: false, servername: 'localhost', ca: tls.cert },
+          ...{ agent: false, servername: 'localhost', ca },
           ...(shown === undefined ? {} : { cert: shown.cert, key: shown.key }),
         })
-      : requestHttp(options)
   sent.end(body)
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
   const received = await text(response)

@@ -106,19 +106,15 @@ export async function openSuite<Server extends Peer>(
   return { server, variant, client, client2 }
 }
 
-export type SuiteClient = Awaited<ReturnType<typeof openClient>>
+export type SuiteClient = ReturnType<typeof suiteClient>
 
 async function openClient(
   server: Peer,
   variant: Variant,
   { signer, redirectUri, isFirst }: { signer: Signer; redirectUri: string; isFirst: boolean },
-) {
+): Promise<SuiteClient> {
   const id = `suite-${randomBytes(6).toString('hex')}`
-  const prover = newSigner('ES256')
   const certificate = certificateFor(server, isFirst)
-  const codeVerifier = randomBytes(32).toString('base64url')
-  const jarm = variant.fapi_response_mode === 'jarm'
-  const signed = variant.fapi_request_method === 'signed_non_repudiation'
   const registered: Recipient = {
     ...{ id, kind: 'recipient', class: 'messaging_platform', pages: [`page.${id}`] },
     legalName: 'Conformance Suite',
@@ -127,7 +123,7 @@ async function openClient(
     contacts: ['privacy@suite.example'],
     authentication: authenticationOf(variant, isFirst),
     binding: variant.sender_constrain,
-    signedRequests: signed,
+    signedRequests: variant.fapi_request_method === 'signed_non_repudiation',
     jwks: {
       keys: [
         { ...signer.publicJwk, kid: 'one', alg: signer.alg, use: 'sig' },
@@ -138,6 +134,36 @@ async function openClient(
     scopes: ['grant_management_query'],
   }
   await server.register(registered)
+  const details = () => detailsOf(server.bank, registered)
+  return suiteClient(server, variant, {
+    ...{ id, kid: 'one', signer, certificate, redirectUri, details },
+    namesMediaType: !isFirst,
+  })
+}
+
+/** What the suite knows of a client that is registered. */
+export interface KnownClient {
+  readonly id: string
+  readonly kid: string
+  readonly signer: Signer
+  readonly certificate: Pick<Certified, 'cert' | 'key'>
+  readonly redirectUri: string
+  /** One authorization detail, new at each call. */
+  readonly details: () => object
+  /** Whether its request objects say what they are. */
+  readonly namesMediaType: boolean
+}
+
+/** A registered client, as the variant has it act. */
+export function suiteClient(
+  server: Pick<Peer, 'issuer' | 'mtlsOrigin' | 'now' | 'send' | 'browser'>,
+  variant: Variant,
+  { id, kid, signer, certificate, redirectUri, details, namesMediaType }: KnownClient,
+) {
+  const prover = newSigner('ES256')
+  const codeVerifier = randomBytes(32).toString('base64url')
+  const jarm = variant.fapi_response_mode === 'jarm'
+  const signed = variant.fapi_request_method === 'signed_non_repudiation'
   const byCertificate = variant.client_auth_type === 'mtls'
   const bound = variant.sender_constrain === 'mtls'
   /** What goes to the address for clients with certificates, and with which. */
@@ -152,7 +178,7 @@ async function openClient(
     jwtOf(
       {
         signer,
-        header: () => ({ kid: 'one' }),
+        header: () => ({ kid }),
         claims: {
           iss: id,
           sub: id,
@@ -215,7 +241,7 @@ async function openClient(
     state: randomBytes(8).toString('hex'),
     code_challenge: sha256(codeVerifier),
     code_challenge_method: 'S256',
-    authorization_details: [details(server.bank, registered)],
+    authorization_details: [details()],
     ...(jarm ? { response_mode: 'jwt' } : {}),
     ...change,
   })
@@ -225,7 +251,7 @@ async function openClient(
       {
         signer,
         // Some of the suite's clients name the media type, and some do not.
-        header: () => ({ kid: 'one', ...(isFirst ? {} : { typ: 'oauth-authz-req+jwt' }) }),
+        header: () => ({ kid, ...(namesMediaType ? { typ: 'oauth-authz-req+jwt' } : {}) }),
         claims: {
           ...asked,
           iss: id,
@@ -312,6 +338,12 @@ async function openClient(
       const last = first.status === 200 ? await walk(browser, first, decide) : first
       return answered(last, { server, id, redirectUri, jarm })
     },
+    /** What an address at which a browser came back says. */
+    async answerAt(location: string): Promise<Readonly<Record<string, string>>> {
+      const visit = { status: 303, location, text: '', headers: {} }
+      const ended = await answered(visit, { server, id, redirectUri, jarm })
+      return 'answer' in ended ? ended.answer : {}
+    },
     /** The code of a request that the user approved. */
     async code(pushing?: Pushing): Promise<string> {
       const ended = await client.authorize(await client.requestUri(pushing))
@@ -387,7 +419,7 @@ function jwtOf(
   return differing.text?.(made) ?? made
 }
 
-const details = (bank: string, { id }: Recipient) => ({
+const detailsOf = (bank: string, { id }: Recipient) => ({
   type: 'fdx_v1.0',
   consentRequest: {
     durationType: 'TIME_BOUND',
@@ -449,7 +481,12 @@ async function answered(
     id,
     redirectUri,
     jarm,
-  }: { server: Peer; id: string; redirectUri: string; jarm: boolean },
+  }: {
+    server: Pick<Peer, 'issuer' | 'now' | 'send'>
+    id: string
+    redirectUri: string
+    jarm: boolean
+  },
 ): Promise<Ended> {
   if (visit.location === '') return { page: visit }
   expect(visit.status).toBe(303)
@@ -464,7 +501,7 @@ async function answered(
 
 /** What a JARM response says, verified with the published keys by a library of others. */
 async function signedAnswer(
-  server: Peer,
+  server: Pick<Peer, 'issuer' | 'now' | 'send'>,
   { sentBack, id }: { sentBack: Readonly<Record<string, string>>; id: string },
 ): Promise<Record<string, string>> {
   expect(Object.keys(sentBack)).toEqual(['response'])

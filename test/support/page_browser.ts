@@ -20,17 +20,19 @@ export interface PageBrowser {
 export interface Change {
   /** Instead of what the form has; a field set to nothing is left out. */
   readonly fields?: Readonly<Record<string, string | readonly string[] | undefined>>
+  /** Where the page is, when its form is sent to its own address. */
+  readonly page?: URL
   /** Instead of what a browser says of a form sent from the page itself; a header set to nothing is left out. */
   readonly headers?: Readonly<Record<string, string | undefined>>
 }
 
-/** A browser at `origin`, which is where the app believes it is served. */
-export function openPageBrowser(app: Express, origin: string): PageBrowser {
+/** A browser at `origin`, which is where the app believes it is served; or is, at a server on localhost, whatever its certificate. */
+export function openPageBrowser(app: Express | string, origin: string): PageBrowser {
   const cookies = new Map<string, string>()
 
   const visit = async (request: supertest.Test): Promise<Visit> => {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const response = await request.set('cookie', cookie).redirects(0)
+    const response = await request.set('cookie', cookie).redirects(0).trustLocalhost()
     for (const line of response.get('Set-Cookie') ?? []) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
       cookies.set(name, value)
@@ -42,14 +44,15 @@ export function openPageBrowser(app: Express, origin: string): PageBrowser {
   return {
     cookies,
     get: (path) => visit(supertest(app).get(path)),
-    press(page, button, { fields = {}, headers = {} } = {}) {
+    press(page, button, { fields = {}, headers = {}, page: at } = {}) {
       const form = formWith(page.text, button)
       const body = new URLSearchParams(form.fields)
       for (const [name, value] of Object.entries(fields)) {
         body.delete(name)
         for (const one of [value ?? []].flat()) body.append(name, one)
       }
-      const request = supertest(app).post(form.action).type('form').send(body.toString())
+      const action = form.action === '' && at !== undefined ? at.pathname + at.search : form.action
+      const request = supertest(app).post(action).type('form').send(body.toString())
       const said = { origin, 'sec-fetch-site': 'same-origin', ...headers }
       for (const [name, value] of Object.entries(said))
         if (value !== undefined) void request.set(name, value)
