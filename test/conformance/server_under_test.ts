@@ -8,11 +8,12 @@ import { makeCertificate, named, type Certified } from '../../sandbox/certificat
 import { openAuthorization } from '../../src/authorization/authorization.ts'
 import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
+import { classes } from '../../src/consent/class.ts'
 import { createApp } from '../../src/http/app.ts'
 import { unlimited } from '../../src/http/limits.ts'
 import { createMtlsServer, createServer } from '../../src/http/server.ts'
 import { openLog } from '../../src/observe/log.ts'
-import { classOf, insertClient, type Recipient } from '../../src/storage/clients.ts'
+import { classOf, insertClient, type Client } from '../../src/storage/clients.ts'
 import { inBank } from '../../src/storage/database.ts'
 import { testDatabase } from '../support/database.ts'
 import { fakeBanks } from '../support/fake_banks.ts'
@@ -55,8 +56,10 @@ export interface ServerUnderTest {
   now(): number
   send(sending: Sending): Promise<Answer>
   browser(): PageBrowser
-  /** Registers a recipient, and has the bank approve it. */
-  register(recipient: Recipient): Promise<void>
+  /** Registers a client, and has the bank approve a recipient that may be approved. */
+  register(client: Client): Promise<void>
+  /** While something inside fails that should not. */
+  whileFailing<T>(act: () => Promise<T>): Promise<T>
   /** Puts other keys in a client's place, all of them named `one`, whatever a registration would say of that. */
   replaceKeys(client: string, keys: readonly JsonWebKey[]): Promise<void>
   close(): Promise<void>
@@ -76,10 +79,14 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
   const bank = testBank('first-bank')
   const inner = await testBroker(database.serviceUrl, { banks: [bank], bankPort: fakeBanks() })
   let ahead_ms = 0
+  let failing = false
   const broker = {
     ...inner,
     classOf: (client: string) => classOf(inner.db, client),
-    now: () => Date.now() + ahead_ms,
+    now() {
+      if (failing) throw new TypeError('the secret of the inside')
+      return Date.now() + ahead_ms
+    },
   }
   const authorization = openAuthorization(broker, {
     keys: tokenKeysOf([newSigner('ES256').privateJwk]),
@@ -117,10 +124,15 @@ export async function openServerUnderTest(): Promise<ServerUnderTest> {
     browser: () => openPageBrowser(pages, broker.issuer),
     async register(recipient) {
       await insertClient(broker.db, recipient)
+      if (recipient.kind !== 'recipient' || !classes[recipient.class].mayReceive) return
       const claims = { recipient: recipient.id, class: recipient.class, purposes: [purpose] }
       const clusters = ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'] as const
       const jws = bank.approve({ ...claims, clusters: [...clusters] })
       await approveRecipient(broker, { bank: bank.id, jws })
+    },
+    async whileFailing(act) {
+      failing = true
+      return act().finally(() => (failing = false))
     },
     async replaceKeys(client, keys) {
       const jwks = { keys: keys.map((key) => ({ ...key, kid: 'one' })) }
