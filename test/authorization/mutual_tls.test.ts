@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { Agent } from 'node:https'
 import type { Server } from 'node:http'
+import { connect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import * as oidc from 'openid-client'
 import { makeCertificate, named, type Certified } from '../../sandbox/certificates.ts'
@@ -309,9 +311,13 @@ describe('a client with a certificate is refused', () => {
 
   it('with an assertion that it is not registered for, alone or beside the certificate', async () => {
     for (const method of methods) {
-      const one = await party(method, 'mtls', {
-        jwks: { keys: [(await party('self_signed_tls_client_auth', 'mtls')).certificate.jwk] },
-      })
+      const one = await party(method, 'mtls')
+      // A key that may sign requests authenticates nobody who is registered for certificates.
+      const keys = [one.certificate.jwk, { ...one.client.signer.publicJwk, kid: 'one' }]
+      await server.broker.db.knex.raw('update clients set jwks = ?::jsonb where id = ?', [
+        JSON.stringify({ keys }),
+        one.client.id,
+      ])
       const { client_assertion, client_assertion_type } = one.client.parForm()
       await refused(one, { as: undefined }, { client_assertion, client_assertion_type })
       await refused(one, {}, { client_assertion, client_assertion_type })
@@ -579,6 +585,18 @@ describe('the server for certificates', () => {
     ['a CBC cipher suite', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA256' }],
   ])('refuses %s', async (_, options) => {
     await expect(callTls(port, '/oauth/jwks', { options })).rejects.toThrow()
+  })
+
+  it('lets nobody change certificates on a connection', async () => {
+    const options = { host: '127.0.0.1', port, ca: serverCertificate.cert, servername: 'localhost' }
+    const socket = connect({ ...options, maxVersion: 'TLSv1.2' })
+    await once(socket, 'secureConnect')
+    const renegotiated = new Promise<boolean>((resolve) => {
+      socket.on('error', () => resolve(false)).on('close', () => resolve(false))
+      socket.renegotiate({}, (error) => resolve(error === null))
+    })
+    expect(await renegotiated).toBe(false)
+    socket.destroy()
   })
 
   it.each<[string, object]>([
