@@ -1,15 +1,13 @@
-import { existsSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createRequire } from 'node:module'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { createDelivery } from '../../src/broker/deliver.ts'
 import { findConsent } from '../../src/storage/consents.ts'
+import { chromiumPath, launchChromium } from '../support/chromium.ts'
 import { bank, pageApp, type PageApp } from '../support/page_app.ts'
 
-const { CHROMIUM_PATH } = process.env
-const executablePath = [CHROMIUM_PATH ?? '', '/usr/bin/chromium'].find((path) => existsSync(path))
-if (executablePath === undefined)
+if (chromiumPath === undefined)
   process.stderr.write(
     'No browser tests: no chromium at /usr/bin/chromium, nor at CHROMIUM_PATH.\n',
   )
@@ -81,18 +79,12 @@ async function approve(page: Page, address: string): Promise<void> {
   await page.waitForURL(`${messenger}/**`)
 }
 
-const inBrowser = executablePath === undefined ? describe.skip : describe
+const inBrowser = chromiumPath === undefined ? describe.skip : describe
 
 inBrowser('in a browser', () => {
   beforeAll(async () => {
     messenger = await serveAll()
-    browser = await chromium.launch({
-      executablePath: executablePath ?? '',
-      args: [
-        ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
-        ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
-      ],
-    })
+    browser = await launchChromium()
   })
   afterAll(async () => {
     await browser.close()

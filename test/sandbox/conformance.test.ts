@@ -8,6 +8,7 @@ import { freePorts } from '../../sandbox/free_ports.ts'
 import { endProcess, startModule } from '../../sandbox/module_process.ts'
 import { sendTo, type Sending } from '../conformance/server_under_test.ts'
 import { suiteClient, tokensOf, type SuiteClient } from '../conformance/suite.ts'
+import { chromiumPath, launchChromium } from '../support/chromium.ts'
 import { newSigner, type Alg } from '../support/jwt.ts'
 import { openPageBrowser, type PageBrowser, type Visit } from '../support/page_browser.ts'
 
@@ -154,6 +155,33 @@ describe.each(Object.entries(variants))('the configuration for variant %s', (pla
     }
   })
 })
+
+const withChromium = chromiumPath === undefined ? it.skip : it
+
+withChromium(
+  'the pages let a real browser through, with their policies, by the same script',
+  async () => {
+    const configuration = await read('E')
+    const client = clientOf(configuration, variants['E'] as Variant)
+    const from = authorizeUrl(client, await client.requestUri())
+    const browser = await launchChromium()
+    try {
+      const page = await browser.newPage({ ignoreHTTPSErrors: true })
+      const back = page.waitForRequest((request) => request.url().startsWith(place.callback))
+      await page.goto(from)
+      for (const { match, commands } of configuration.browser[0].tasks.slice(0, -1)) {
+        await page.waitForURL(pattern(match))
+        for (const [command, , id = '', text = ''] of commands)
+          if (command === 'text') await page.fill(`#${id}`, text)
+          else await page.click(`#${id}`)
+      }
+      const answer = await client.answerAt((await back).url())
+      tokensOf(await client.redeem(answer['code'] ?? ''))
+    } finally {
+      await browser.close()
+    }
+  },
+)
 
 it('a user who declines is told so, by the configuration for that module', async () => {
   const configuration = await read('A')
