@@ -45,11 +45,12 @@ export async function recomputedHashes(
   bank: string,
   { from, to }: { from: number; to: number },
 ): Promise<{ n: number; hash: Buffer; same: boolean }[]> {
+  // Both tables are bounded: of one that is not, a merge would read everything before the range.
   const { rows } = await tx.raw<{ rows: { n: string; hash: Buffer; same: boolean }[] }>(
     `select h.n, h.hash, h.hash = sha256('\\x00'::bytea || e.leaf) as same from leaf_hashes h
      join entries e on e.bank_id = h.bank_id and e.n = h.n
-     where h.bank_id = ? and h.n >= ? and h.n < ? order by h.n`,
-    [bank, from, to],
+     where h.bank_id = :bank and h.n >= :from and h.n < :to and e.n >= :from and e.n < :to order by h.n`,
+    { bank, from, to },
   )
   return rows.map((row) => ({ ...row, n: Number(row.n) }))
 }
