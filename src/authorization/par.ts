@@ -15,11 +15,12 @@ import {
   requestUriOf,
   type PushedRequest,
 } from '../storage/pushed_requests.ts'
-import { admit, type Answer, type EndpointRequest } from './admit.ts'
+import { admit } from './admit.ts'
 import { parseAuthorizationDetails, type AskedProfile } from './authorization_details.ts'
 import type { Authorization } from './authorization.ts'
 import { responseMode, responseModes } from './authorization_response.ts'
 import type { Binding } from './binding.ts'
+import type { Answer, EndpointRequest } from './endpoint.ts'
 import { required, type Form } from './form.ts'
 import { OAuthError, refusalError } from './oauth_error.ts'
 import { openRequestObject } from './request_object.ts'

@@ -1,6 +1,6 @@
 import express, { type Request, type RequestHandler, type Response, type Router } from 'express'
-import type { Answer, EndpointRequest } from '../authorization/admit.ts'
 import type { Authorization } from '../authorization/authorization.ts'
+import type { Answer, EndpointRequest } from '../authorization/endpoint.ts'
 import { parseForm } from '../authorization/form.ts'
 import { queryGrant, revokeGrant } from '../authorization/grants.ts'
 import { introspect, signed_type } from '../authorization/introspection.ts'
