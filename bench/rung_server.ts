@@ -7,9 +7,10 @@ import { admit } from '../src/authorization/admit.ts'
 import { openAuthorization } from '../src/authorization/authorization.ts'
 import { startHousekeeping } from '../src/broker/housekeeping.ts'
 import { loadConfig } from '../src/config.ts'
+import { interaction } from '../src/http/interaction.ts'
 import { endpointOf, formBody } from '../src/http/oauth_routes.ts'
 import { problems } from '../src/http/problem.ts'
-import { callerOf, exactRouter, interaction, type Api } from '../src/http/resource.ts'
+import { callerOf, exactRouter, type Api } from '../src/http/resource.ts'
 import { openContract } from '../src/http/contract.ts'
 import { openLimits } from '../src/http/limits.ts'
 import { createServer } from '../src/http/server.ts'
@@ -127,11 +128,7 @@ function lowerRungs(api: Api, log: Log): Express {
     .all(interaction)
     .post(
       formBody,
-      endpointOf(
-        api.broker,
-        api.authorization,
-        api.limits,
-      )(async (broker, authorization, request) => {
+      endpointOf(api)(async (broker, authorization, request) => {
         const { headers } = await admit(broker, authorization, request)
         return { status: 200, headers, body: {} }
       }),

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import { BankRefused, BankUnavailable, type Bank } from '../broker/bank_port.ts'
 import type { Broker } from '../broker/broker.ts'
 import { canonical } from '../ledger/canonical.ts'
 import { readEntry } from '../ledger/entry.ts'
 import { random128 } from '../storage/ids.ts'
 import { findLedger, readLeaves } from '../storage/ledgers.ts'
+import { sha256Text } from '../storage/sha256.ts'
 import { parseOptions, UsageError } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
 
@@ -57,7 +57,7 @@ async function ledgerProblem({ db }: Broker, { id, key }: Bank): Promise<Checked
 
 /** The bank's metadata are found and as FAPI 2.0 asks, and the bank knows this broker: it takes a pushed request. */
 async function loginProblem({ bankPort }: Broker, bank: Bank): Promise<Checked> {
-  const nonce = createHash('sha256').update(random128()).digest('base64url')
+  const nonce = sha256Text(random128())
   try {
     await bankPort.startLogin(bank, { nonce })
     return ['login', undefined]

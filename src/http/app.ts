@@ -43,7 +43,7 @@ export function createApp(
   app.use(deliveriesRoutes(api)) // /deliveries: pointers, for recipients
   app.use(consentRoutes(api)) // /fdx/v6/consents/…: for recipients and banks
   app.use(consentSearchRoutes(api)) // /consents, …/timeline: for a bank's support staff and its auditors
-  app.use(oauthRoutes(broker, authorization, limits)) // /oauth/{jwks,par,token,grants}, /.well-known/…: for clients
+  app.use(oauthRoutes(api)) // /oauth/{jwks,par,token,introspect,revoke,grants}, /.well-known/…: for clients
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
   app.use(registryRoutes(api)) // /registry/…: for operators, and for banks what is theirs
   app.use(healthRoutes(broker, log.metrics)) // /health, /metrics: for operators

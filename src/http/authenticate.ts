@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import type { Request } from 'express'
 import { verifyAccessToken, type AccessToken } from '../authorization/access_token.ts'
 import type { Authorization } from '../authorization/authorization.ts'
@@ -8,6 +7,7 @@ import { OAuthError } from '../authorization/oauth_error.ts'
 import { notAuthenticated, resourceError } from '../authorization/resource_error.ts'
 import type { Broker } from '../broker/broker.ts'
 import { clientTokenStands } from '../storage/client_tokens.ts'
+import { sha256Text } from '../storage/sha256.ts'
 import { clientCertificateOf } from './client_certificate.ts'
 
 /** Whoever calls a protected endpoint, authenticated and with proof of possession. What it may do is decided elsewhere. */
@@ -28,7 +28,7 @@ export async function authenticateResource(
     /^(DPoP|Bearer) ([A-Za-z0-9._~+/-]+=*)$/i.exec(req.headers.authorization ?? '') ?? []
   if (token === undefined) throw notAuthenticated()
   try {
-    const tokenHash = hash('sha256', token, 'base64url')
+    const tokenHash = sha256Text(token)
     const now = broker.now()
     const caller = await verifyAccessToken(authorization, { token, hash: tokenHash, now })
     const { binding } = caller

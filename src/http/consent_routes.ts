@@ -15,15 +15,9 @@ import {
   type GrantedConsent,
   type PartyType,
 } from './fdx_consent.ts'
+import { interaction } from './interaction.ts'
 import { RequestError } from './problem.ts'
-import {
-  callerOf,
-  exactRouter,
-  interaction,
-  notAllowed,
-  refuseRevoked,
-  type Api,
-} from './resource.ts'
+import { callerOf, exactRouter, notAllowed, refuseRevoked, type Api } from './resource.ts'
 
 interface Named {
   readonly path: { readonly consentId: string }

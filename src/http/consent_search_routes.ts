@@ -5,7 +5,8 @@ import { Refusal } from '../consent/refusal.ts'
 import { bankIdOf } from '../storage/ids.ts'
 import { searchConsents, type ConsentFilter } from '../storage/consent_search.ts'
 import { consentSummary, partyTypes } from './fdx_consent.ts'
-import { callerOf, exactRouter, interaction, notAllowed, type Api } from './resource.ts'
+import { interaction } from './interaction.ts'
+import { callerOf, exactRouter, notAllowed, type Api } from './resource.ts'
 import { openSearchKey, sealSearchKey } from './search_key.ts'
 
 /** Consents on one page of a search. */

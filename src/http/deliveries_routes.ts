@@ -2,7 +2,8 @@ import type { Router } from 'express'
 import { createDelivery, pointer_hours } from '../broker/deliver.ts'
 import type { Cluster } from '../consent/cluster.ts'
 import { jsonBody } from './contract.ts'
-import { askingOf, callerOf, exactRouter, interaction, notAllowed, type Api } from './resource.ts'
+import { interaction } from './interaction.ts'
+import { askingOf, callerOf, exactRouter, notAllowed, type Api } from './resource.ts'
 
 /** Pointers for threads: the recipient gets a link to a page of ours, and no figures. */
 export function deliveriesRoutes(api: Api): Router {

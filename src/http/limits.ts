@@ -4,6 +4,7 @@ import { FrequencyUsedUp, type Frequency } from '../broker/frequency.ts'
 import type { Released } from '../broker/release.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { CountRequest, OpenCounter } from '../storage/rate_counters.ts'
+import { interaction } from './interaction.ts'
 import { addressOf, networkOf } from './network.ts'
 import { oauthErrors } from './oauth_errors.ts'
 import { pageHeaders } from './page.ts'
@@ -16,7 +17,6 @@ import {
   type RateLimitGroup,
   type Surface,
 } from './rate_limits.ts'
-import { interaction } from './resource.ts'
 
 const day_s = 86_400
 

@@ -1,4 +1,4 @@
-import express, { type Request, type RequestHandler, type Response, type Router } from 'express'
+import express, { type Request, type RequestHandler, type Router } from 'express'
 import type { Authorization } from '../authorization/authorization.ts'
 import type { Answer, EndpointRequest } from '../authorization/endpoint.ts'
 import { parseForm } from '../authorization/form.ts'
@@ -13,11 +13,11 @@ import { metadataPath, resourceMetadata, resources } from '../authorization/reso
 import { revoke } from '../authorization/revocation.ts'
 import { issueToken } from '../authorization/token.ts'
 import type { Broker } from '../broker/broker.ts'
-import { authenticateResource, urlOf } from './authenticate.ts'
+import { urlOf } from './authenticate.ts'
 import { clientCertificateOf } from './client_certificate.ts'
-import type { Limits } from './limits.ts'
+import { interaction, interactionOf } from './interaction.ts'
 import { oauthErrors } from './oauth_errors.ts'
-import { exactRouter, interaction, interactionOf, notAllowed } from './resource.ts'
+import { callerOf, exactRouter, notAllowed, type Entrance } from './resource.ts'
 
 const form_type = 'application/x-www-form-urlencoded'
 const body_bytes_max = '64kb'
@@ -27,7 +27,7 @@ export const formBody = express.text({ type: form_type, limit: body_bytes_max })
 
 /** What answers at such an endpoint, over HTTP. */
 export const endpointOf =
-  (broker: Broker, authorization: Authorization, limits: Pick<Limits, 'byClient'>) =>
+  ({ broker, authorization, limits }: Entrance) =>
   (
     answerTo: (
       b: Broker,
@@ -54,24 +54,15 @@ export const endpointOf =
   }
 
 /** The endpoints of the authorization server that no browser visits. Their errors are OAuth's (RFC 6749 §5.2). */
-export function oauthRoutes(
-  broker: Broker,
-  authorization: Authorization,
-  limits: Pick<Limits, 'byClient'>,
-): Router {
+export function oauthRoutes(entrance: Entrance): Router {
+  const { broker, authorization } = entrance
   const router = exactRouter()
   const published = (value: () => object): RequestHandler => {
     return (_req, res) => {
       res.set('Cache-Control', `public, max-age=${jwks_s_max}`).json(value())
     }
   }
-  const endpoint = endpointOf(broker, authorization, limits)
-  const callerOf = async (req: Request, res: Response) => {
-    const caller = await authenticateResource(broker, authorization, req)
-    res.locals['caller'] = caller
-    await limits.byClient(req, caller.clientId)
-    return caller
-  }
+  const endpoint = endpointOf(entrance)
 
   router
     .route(paths.metadata)
@@ -113,12 +104,12 @@ export function oauthRoutes(
     .route(`${paths.grants}/:id`)
     .all(noStore, interaction)
     .get(async (req, res) => {
-      const caller = await callerOf(req, res)
+      const caller = await callerOf(entrance, req)
       const asked = { caller, id: req.params.id }
       res.json(await queryGrant(broker, authorization, asked).catch(challenge))
     })
     .delete(async (req, res) => {
-      const caller = await callerOf(req, res)
+      const caller = await callerOf(entrance, req)
       await revokeGrant(broker, { caller, id: req.params.id })
       res.status(204).end()
     })

@@ -23,15 +23,9 @@ import {
   type RegisteredClient,
 } from '../storage/registry.ts'
 import { jsonBody } from './contract.ts'
+import { interaction } from './interaction.ts'
 import { RequestError } from './problem.ts'
-import {
-  callerOf,
-  exactRouter,
-  interaction,
-  noSuchResource,
-  notAllowed,
-  type Api,
-} from './resource.ts'
+import { callerOf, exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
 
 /** Clients or approvals on one page of a list. */
 export const page_registered = { default: 25, max: 100 } as const

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { Router, type Request, type RequestHandler, type Response } from 'express'
 import type { Authorization } from '../authorization/authorization.ts'
 import { insufficientScope } from '../authorization/resource_error.ts'
@@ -9,13 +8,19 @@ import { inBank } from '../storage/database.ts'
 import { isRevoked } from '../storage/revoked_tokens.ts'
 import { authenticateResource, type Caller } from './authenticate.ts'
 import type { Contract } from './contract.ts'
+import { interactionOf } from './interaction.ts'
 import type { Limits } from './limits.ts'
 import { RequestError } from './problem.ts'
 
-/** What the routes of the JSON API are made of. */
-export interface Api {
+/** What it takes to know who calls, and to count the call. */
+export interface Entrance {
   readonly broker: Broker
   readonly authorization: Authorization
+  readonly limits: Pick<Limits, 'byClient'>
+}
+
+/** What the routes of the JSON API are made of. */
+export interface Api extends Entrance {
   readonly contract: Contract
   readonly limits: Pick<Limits, 'byClient' | 'tellingFrequency'>
 }
@@ -23,29 +28,12 @@ export interface Api {
 /** A router to which a path has one spelling. */
 export const exactRouter = (): Router => Router({ caseSensitive: true, strict: true })
 
-const interaction_header = 'x-fapi-interaction-id'
-const uuid = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i
-
-/** Answers carry the interaction id that was sent, errors too, or a new one where none was, or no UUID. */
-export const interaction: RequestHandler = (req, res, next) => {
-  const sent = req.headers[interaction_header]
-  res.setHeader(
-    interaction_header,
-    typeof sent === 'string' && uuid.test(sent) ? sent : randomUUID(),
-  )
-  next()
-}
-
-/** The interaction id that `interaction` gave an answer. */
-export const interactionOf = (res: Response): string =>
-  String(res.getHeader(interaction_header)).toLowerCase()
-
 /**
  * Authenticates a call, names the caller to the log, and counts the call among the caller's. Throws `OAuthError` with a
  * challenge, or `RequestError` 429.
  */
 export async function callerOf(
-  { broker, authorization, limits }: Api,
+  { broker, authorization, limits }: Entrance,
   req: Request,
 ): Promise<Caller> {
   const caller = await authenticateResource(broker, authorization, req)

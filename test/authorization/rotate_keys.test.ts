@@ -72,7 +72,7 @@ async function startProcess(of = banks): Promise<Process> {
   const keys = await startTokenKeys(broker)
   const authorization = openAuthorization(broker, { keys, nonceKey: randomBytes(32) })
   const app = express().use(
-    oauthRoutes(broker, authorization, openLimits(unlimited, openMetrics())),
+    oauthRoutes({ broker, authorization, limits: openLimits(unlimited, openMetrics()) }),
   )
   const process: Process = {
     ...{ broker, keys, authorization },

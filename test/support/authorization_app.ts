@@ -128,7 +128,7 @@ export async function authorizationApp({
     ...options,
   })
   const app = express()
-  app.use(oauthRoutes(broker, authorization, openLimits(limiting, openMetrics())))
+  app.use(oauthRoutes({ broker, authorization, limits: openLimits(limiting, openMetrics()) }))
   app.all('/fdx/v6/probe', async (req, res) => {
     res.json(await authenticateResource(broker, authorization, req))
   })
