@@ -222,7 +222,8 @@ export const jsonBody: RequestHandler = express.json({
 /** The path of an error's place begins with what it is in. A member that is missing or unknown is named by itself. */
 function describe({ instancePath, params, message = 'is not valid' }: ErrorObject): InputError {
   const [, place, ...names] = instancePath.split('/')
-  const member: unknown = params['missingProperty'] ?? params['additionalProperty']
+  const member: unknown =
+    params['missingProperty'] ?? params['additionalProperty'] ?? params['unevaluatedProperty']
   const allowed: unknown = params['allowedValues']
   return {
     in: places.find((one) => one === place) ?? 'body',

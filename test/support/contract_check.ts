@@ -114,11 +114,20 @@ function resolve<T>(
 const memberOf = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
 
-/** The same document with every object closed that does not say whether it is open. */
+/**
+ * The same document with every object closed that does not say whether it is open. What others are made of (`allOf`) is not: it
+ * does not know their members.
+ */
 function closed(document: OpenApi): OpenApi {
-  return JSON.parse(JSON.stringify(document), (_, value: unknown) =>
-    memberOf(value, 'type') === 'object' && memberOf(value, 'properties') !== undefined
-      ? { additionalProperties: false, ...Object(value) }
+  const text = JSON.stringify(document)
+  const parts = [...text.matchAll(/"allOf":\[\{"\$ref":"#\/components\/schemas\/(\w+)"/g)].map(
+    ([, name]) => name,
+  )
+  return JSON.parse(text, (name, value: unknown) =>
+    memberOf(value, 'type') === 'object' &&
+    memberOf(value, 'properties') !== undefined &&
+    !parts.includes(name)
+      ? { unevaluatedProperties: false, ...Object(value) }
       : value,
   )
 }
