@@ -1,6 +1,6 @@
-import type { JsonWebKey } from 'node:crypto'
 import type { Broker } from '../broker/broker.ts'
 import { findClient, isClientId, type Client } from '../storage/clients.ts'
+import type { Jwk } from '../storage/jws.ts'
 import type { Once } from '../storage/replays.ts'
 import type { Authorization } from './authorization.ts'
 import { isKnownBy } from './certificate_subject.ts'
@@ -59,7 +59,7 @@ async function isItsCertificate(
         isKnownBy(authentication.subject, x509)
       )
     case 'self_signed_tls_client_auth': {
-      const isIt = (jwk: JsonWebKey) => certificateOf(jwk) === x509.raw.toString('base64')
+      const isIt = (jwk: Jwk) => certificateOf(jwk) === x509.raw.toString('base64')
       const keys = await clientKeys.of(client, (some) => some.some(isIt))
       return keys.some(isIt)
     }

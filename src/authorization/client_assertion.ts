@@ -1,7 +1,13 @@
-import type { JsonWebKey } from 'node:crypto'
 import type { Broker } from '../broker/broker.ts'
 import { findClient, isClientId, type Client } from '../storage/clients.ts'
-import { algorithmOf, importPublicKey, isSignedBy, JwsError, suits } from '../storage/jws.ts'
+import {
+  algorithmOf,
+  importPublicKey,
+  isSignedBy,
+  JwsError,
+  suits,
+  type Jwk,
+} from '../storage/jws.ts'
 import type { Once } from '../storage/replays.ts'
 import type { Authorization } from './authorization.ts'
 import type { Form } from './form.ts'
@@ -58,8 +64,7 @@ export async function isSignedByClient(
 ): Promise<boolean> {
   const { alg, kid } = jwt.header()
   const algorithm = algorithmOf(alg)
-  const isIt = (one: JsonWebKey) =>
-    suits(one, algorithm) && (kid === undefined || one['kid'] === kid)
+  const isIt = (one: Jwk) => suits(one, algorithm) && (kid === undefined || one['kid'] === kid)
   const keys = await clientKeys.of(client, (some) => some.some(isIt))
   const [jwk, another] = keys.filter(isIt)
   if (jwk === undefined || another !== undefined) return false

@@ -1,8 +1,7 @@
-import type { JsonWebKey } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Client } from '../storage/clients.ts'
 import { keySetProblems, keysOf } from './key_set.ts'
-import { JwsError } from '../storage/jws.ts'
+import { JwsError, type Jwk } from '../storage/jws.ts'
 import { OAuthError } from './oauth_error.ts'
 
 /** Where the keys are that clients keep themselves. */
@@ -19,10 +18,7 @@ export interface ClientKeys {
    * The keys of a client for which `suffices` holds. Keys that the client keeps itself are fetched when they are older than ten
    * minutes, and once more when they do not suffice. Throws `OAuthError('temporarily_unavailable')` when there are none to be had.
    */
-  of(
-    client: Client,
-    suffices: (keys: readonly JsonWebKey[]) => boolean,
-  ): Promise<readonly JsonWebKey[]>
+  of(client: Client, suffices: (keys: readonly Jwk[]) => boolean): Promise<readonly Jwk[]>
 }
 
 /**
@@ -37,7 +33,7 @@ const limits = {
 } as const
 
 interface Place {
-  keys?: readonly JsonWebKey[]
+  keys?: readonly Jwk[]
   fetched: number
   asked: number
   asking?: Promise<void>

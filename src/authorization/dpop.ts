@@ -1,9 +1,9 @@
+import { isJsonObject } from '../ledger/json_object.ts'
 import {
   algorithmOf,
   importPublicKey,
   isSignedBy,
   JwsError,
-  type Jwk,
   type PublicKey,
 } from '../storage/jws.ts'
 import type { Once } from '../storage/replays.ts'
@@ -74,14 +74,11 @@ function keyOf({ proofKeys }: Authorization, jwt: Jwt): PublicKey {
   const { typ, alg, jwk } = jwt.header()
   if (typ !== 'dpop+jwt') throw new JwsError('typ is not dpop+jwt')
   const algorithm = algorithmOf(alg)
-  if (!isJwk(jwk)) throw new JwsError('jwk is required')
+  if (!isJsonObject(jwk)) throw new JwsError('jwk is required')
   const key = importPublicKey(jwk, algorithm)
   proofKeys.set(jwt.headerText, key)
   return key
 }
-
-const isJwk = (value: unknown): value is Jwk =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function checkClaims(
   { issuer, mtls }: Authorization,

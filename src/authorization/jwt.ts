@@ -1,3 +1,4 @@
+import { isJsonObject, type JsonObject } from '../ledger/json_object.ts'
 import { JwsError, type Signed } from '../storage/jws.ts'
 
 /** iat and nbf may lie this far ahead (FAPI 2.0 §5.3.2.1 no. 13: 10 s must be accepted, 60 s must not). */
@@ -8,14 +9,12 @@ const jti_chars_max = 256
 /** Headers with a key in them, RSA of 4096 bits, stay below half of it. */
 const header_chars_max = 4_096
 
-type Members = Readonly<Record<string, unknown>>
-
 /** A JWT in compact form, taken apart and not yet verified. */
 export interface Jwt extends Signed {
-  readonly header: () => Members
+  readonly header: () => JsonObject
   /** The header as it was sent: the same text always is the same header. */
   readonly headerText: string
-  readonly claims: Members
+  readonly claims: JsonObject
 }
 
 const compact = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/
@@ -45,21 +44,18 @@ export function parseJwt(text: string): Jwt {
   }
 }
 
-function membersOf(text: string): Members {
+function membersOf(text: string): JsonObject {
   try {
     const value: unknown = JSON.parse(Buffer.from(text, 'base64url').toString())
-    if (isMembers(value)) return value
+    if (isJsonObject(value)) return value
   } catch {
     // Said below: whatever is not a JSON object is not a part of a JWT.
   }
   throw new JwsError('not a signed JWT in compact form')
 }
 
-const isMembers = (value: unknown): value is Members =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** Throws `JwsError` unless the times that the claims carry are numbers and hold at `now`, seconds since the epoch. */
-export function checkTimes({ iat, nbf, exp }: Members, now: number): void {
+export function checkTimes({ iat, nbf, exp }: JsonObject, now: number): void {
   for (const begin of [iat, nbf])
     if (begin !== undefined && !(typeof begin === 'number' && begin <= now + future_s_max))
       throw new JwsError('iat or nbf is not a time that has come')
@@ -68,7 +64,7 @@ export function checkTimes({ iat, nbf, exp }: Members, now: number): void {
 }
 
 /** The identifier under which a JWT is accepted once. Throws `JwsError` when there is none, or one without bound. */
-export function jtiOf({ jti }: Members): string {
+export function jtiOf({ jti }: JsonObject): string {
   if (typeof jti !== 'string' || jti === '' || jti.length > jti_chars_max)
     throw new JwsError(`jti is required, of at most ${jti_chars_max} characters`)
   return jti

@@ -1,4 +1,5 @@
-import { X509Certificate, type JsonWebKey } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
+import { isJsonObject } from '../ledger/json_object.ts'
 import {
   algorithmNames,
   importPublicKey,
@@ -12,14 +13,11 @@ import {
 const keys_max = 50
 
 /** The keys of a JWK Set (RFC 7517 §5). Undefined for anything else. */
-export function keysOf(value: unknown): readonly JsonWebKey[] | undefined {
-  if (typeof value !== 'object' || value === null || !('keys' in value)) return undefined
+export function keysOf(value: unknown): readonly Jwk[] | undefined {
+  if (!isJsonObject(value)) return undefined
   const { keys } = value
-  return Array.isArray(keys) && keys.every(isJwk) ? keys : undefined
+  return Array.isArray(keys) && keys.every(isJsonObject) ? keys : undefined
 }
-
-const isJwk = (value: unknown): value is JsonWebKey =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * What forbids accepting keys as a client's, each as a sentence (FAPI 2.0 §5.4.2). Keys without an algorithm of ours are let be:

@@ -1,4 +1,3 @@
-import type { JsonWebKey } from 'node:crypto'
 import { approveRecipient, suspendRecipient } from '../broker/approve_recipient.ts'
 import { keysOf } from '../authorization/key_set.ts'
 import {
@@ -15,6 +14,7 @@ import {
   type CertificateSubject,
   type Client,
 } from '../storage/clients.ts'
+import type { Jwk } from '../storage/jws.ts'
 import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
 
@@ -113,7 +113,7 @@ function keysPlace(options: Arguments): Pick<Client, 'jwks' | 'jwksUri'> {
   }
 }
 
-function readKeySet(text: string): readonly JsonWebKey[] {
+function readKeySet(text: string): readonly Jwk[] {
   try {
     const keys = keysOf(JSON.parse(text)) ?? []
     if (keys.length > 0) return keys

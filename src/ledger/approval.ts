@@ -2,6 +2,7 @@ import { isClass } from '../consent/class.ts'
 import { isCluster } from '../consent/cluster.ts'
 import { CanonicalError } from './canonical.ts'
 import { approval_jws_chars_max, type Bodies, type PublicJwk } from './entry.ts'
+import { isJsonObject, type JsonObject } from './json_object.ts'
 
 /** Verifies one JWS signature (RFC 7515) with a public key; `alg` is one of ES256, PS256, EdDSA. */
 export type VerifyJws = (
@@ -72,13 +73,12 @@ function approved(
 const isStrings = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((one) => typeof one === 'string')
 
-function jsonOf(part: string): Readonly<Record<string, unknown>> {
+function jsonOf(part: string): JsonObject {
   try {
     const value: unknown = JSON.parse(
       new TextDecoder('utf-8', { fatal: true }).decode(bytesOf(part)),
     )
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return value as Readonly<Record<string, unknown>>
+    if (isJsonObject(value)) return value
   } catch {
     // Said below: whatever is not a JSON object is not a JWS part.
   }

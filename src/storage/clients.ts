@@ -1,6 +1,6 @@
-import type { JsonWebKey } from 'node:crypto'
 import { isClass, type Class } from '../consent/class.ts'
 import type { Database } from './database.ts'
+import type { Jwk } from './jws.ts'
 
 /**
  * A registered OAuth client: a recipient with its class, one that acts for a bank and at that bank only, an operator, who keeps
@@ -31,7 +31,7 @@ interface Registered {
   readonly website: string
   readonly contacts: readonly string[]
   /** Its public keys, kept here or fetched from where it keeps them. At most one of the two. */
-  readonly jwks?: { readonly keys: readonly JsonWebKey[] }
+  readonly jwks?: { readonly keys: readonly Jwk[] }
   readonly jwksUri?: string
   readonly authentication: Authentication
   /** What its tokens are bound to: the key of a DPoP proof (RFC 9449), or a client certificate (RFC 8705 §3). */
@@ -154,7 +154,7 @@ export interface ClientRow {
   website: string
   contacts: string[]
   class: string | null
-  jwks: { keys: JsonWebKey[] } | null
+  jwks: { keys: Jwk[] } | null
   jwks_uri: string | null
   authentication: Authentication['method']
   certificate_subject: CertificateSubject | null

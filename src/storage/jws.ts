@@ -9,6 +9,7 @@ import {
   type VerifyKeyObjectInput,
 } from 'node:crypto'
 import type { VerifyJws } from '../ledger/approval.ts'
+import type { JsonObject } from '../ledger/json_object.ts'
 import { sha256Text } from './sha256.ts'
 
 /**
@@ -47,7 +48,7 @@ const algorithms = {
 type Algorithm = keyof typeof algorithms
 
 /** A JSON Web Key (RFC 7517), as it was read. */
-export type Jwk = Readonly<Record<string, unknown>>
+export type Jwk = JsonObject
 
 export const algorithmNames = Object.keys(algorithms) as readonly Algorithm[]
 
