@@ -1,6 +1,6 @@
 import { hash, type X509Certificate } from 'node:crypto'
 import { AsnConvert } from '@peculiar/asn1-schema'
-import { Certificate, id_ce_keyUsage, KeyUsage, KeyUsageFlags } from '@peculiar/asn1-x509'
+import { Certificate } from '@peculiar/asn1-x509'
 
 /** A certificate whose key the caller holds: TLS has shown it, here or at the proxy. Nothing is said of who issued it. */
 export interface ClientCertificate {
@@ -17,64 +17,6 @@ export const clientCertificate = (x509: X509Certificate): ClientCertificate => (
 /** Whether `now`, in milliseconds since the epoch, lies in the certificate's own time. */
 export const isCurrent = ({ validFrom, validTo }: X509Certificate, now: number): boolean =>
   Date.parse(validFrom) <= now && now <= Date.parse(validTo)
-
-/** Signatures that an authority may still make (RFC 9325 §4.2, and Ed25519), by the certificate's algorithm identifier. */
-const signatures: ReadonlySet<string> = new Set([
-  '1.2.840.10045.4.3.2', // ecdsa-with-SHA256
-  '1.2.840.10045.4.3.3', // ecdsa-with-SHA384
-  '1.2.840.10045.4.3.4', // ecdsa-with-SHA512
-  '1.2.840.113549.1.1.10', // RSASSA-PSS
-  '1.2.840.113549.1.1.11', // sha256WithRSAEncryption
-  '1.2.840.113549.1.1.12', // sha384WithRSAEncryption
-  '1.2.840.113549.1.1.13', // sha512WithRSAEncryption
-  '1.3.101.112', // Ed25519
-])
-
-/** Critical extensions that are heeded here: basic constraints, key usage, extended key usage, subject alternative name. */
-const understood: ReadonlySet<string> = new Set([
-  '2.5.29.19',
-  '2.5.29.15',
-  '2.5.29.37',
-  '2.5.29.17',
-])
-
-const client_authentication = '1.3.6.1.5.5.7.3.2'
-
-/**
- * Whether one of the authorities issued this certificate for authenticating a client, as RFC 5280 §6 validates a path of one
- * certificate under a trust anchor. There are no longer paths: an intermediate authority is trusted by being in the list.
- */
-export function isIssuedByOneOf(
-  authorities: readonly X509Certificate[],
-  x509: X509Certificate,
-  now: number,
-): boolean {
-  const issued = authorities.some(
-    (authority) =>
-      authority.ca &&
-      isCurrent(authority, now) &&
-      x509.checkIssued(authority) &&
-      x509.verify(authority.publicKey),
-  )
-  return issued && isCurrent(x509, now) && isForClients(x509)
-}
-
-function isForClients(x509: X509Certificate): boolean {
-  const { signatureAlgorithm, tbsCertificate } = parsed(x509)
-  const extensions = tbsCertificate.extensions ?? []
-  const purposes = x509.keyUsage as readonly string[] | undefined
-  const usage = extensions.find(({ extnID }) => extnID === id_ce_keyUsage)
-  return (
-    !x509.ca &&
-    signatures.has(signatureAlgorithm.algorithm) &&
-    (purposes ?? [client_authentication]).includes(client_authentication) &&
-    (usage === undefined || signs(AsnConvert.parse(usage.extnValue, KeyUsage))) &&
-    extensions.every(({ critical, extnID }) => !critical || understood.has(extnID))
-  )
-}
-
-const signs = (usage: KeyUsage): boolean =>
-  (usage.toNumber() & KeyUsageFlags.digitalSignature) !== 0
 
 /** The certificate's own parts. Only ever of one that a trusted authority issued. */
 export const parsed = ({ raw }: X509Certificate): Certificate => AsnConvert.parse(raw, Certificate)

@@ -24,7 +24,7 @@ import type { Answer, EndpointRequest } from './endpoint.ts'
 import { required, type Form } from './form.ts'
 import { OAuthError, refusalError } from './oauth_error.ts'
 import { openRequestObject } from './request_object.ts'
-import { isRedirectUri } from './redirect_uri.ts'
+import { isSecureUri } from './secure_uri.ts'
 import { sameScopes } from './scopes.ts'
 
 /** How long a browser may take to arrive with a `request_uri` (FAPI 2.0 §5.3.2.2: less than 600 s). */
@@ -159,7 +159,7 @@ function checkedParameters(
   checkKind(form)
   checkScope(form, terms)
   const redirectUri = required(form, 'redirect_uri')
-  if (!client.redirectUris.includes(redirectUri) || !isRedirectUri(redirectUri))
+  if (!client.redirectUris.includes(redirectUri) || !isSecureUri(redirectUri))
     throw new OAuthError('invalid_request', 'redirect_uri is not one that was registered')
   const mode = responseMode(form.get('response_mode'))
   if (mode === undefined)

@@ -1,6 +1,6 @@
 import type { Client } from '../storage/clients.ts'
 import { certificateOf, keySetProblems, verifies } from './key_set.ts'
-import { isRedirectUri } from './redirect_uri.ts'
+import { isSecureUri } from './secure_uri.ts'
 import { mayHave, scopeNames } from './scopes.ts'
 import { subjectProblem } from './certificate_subject.ts'
 
@@ -10,7 +10,7 @@ export function registrationProblems(client: Client): string[] {
   return [
     ...authenticationProblems(client),
     ...redirectUris
-      .filter((uri) => !isRedirectUri(uri))
+      .filter((uri) => !isSecureUri(uri))
       .map(() => 'a redirect URI is neither https nor of the loopback interface'),
     ...(kind === 'recipient' && redirectUris.length === 0
       ? ['a recipient has a redirect URI']
@@ -35,7 +35,7 @@ function authenticationProblems(client: Client): string[] {
   const problems: readonly (readonly [boolean, string])[] = [
     [jwks !== undefined && jwksUri !== undefined, 'keys are given by value or by URI, not by both'],
     [
-      jwksUri !== undefined && !isRedirectUri(jwksUri),
+      jwksUri !== undefined && !isSecureUri(jwksUri),
       'jwks_uri is not an https URI, nor one of the loopback interface',
     ],
     [method === 'private_key_jwt' && !has(verifies), 'no key can authenticate the client'],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { registrationProblems } from '../../src/authorization/registration.ts'
-import { isRedirectUri } from '../../src/authorization/redirect_uri.ts'
+import { isSecureUri } from '../../src/authorization/secure_uri.ts'
 import { makeCertificate, named } from '../../sandbox/certificates.ts'
 import { usualSecurity, type CertificateSubject, type Client } from '../../src/storage/clients.ts'
 import { newSigner } from '../support/jwt.ts'
@@ -181,7 +181,7 @@ describe('a registration', () => {
 describe('a redirect URI', () => {
   it.each(['https://a.example/x?y=z', 'http://127.0.0.1:8080/x', 'http://[::1]/x'])(
     'may be %s',
-    (uri) => expect(isRedirectUri(uri)).toBe(true),
+    (uri) => expect(isSecureUri(uri)).toBe(true),
   )
   it.each([
     'http://a.example/x',
@@ -193,5 +193,5 @@ describe('a redirect URI', () => {
     'app:/x',
     '/x',
     '',
-  ])('may not be %p', (uri) => expect(isRedirectUri(uri)).toBe(false))
+  ])('may not be %p', (uri) => expect(isSecureUri(uri)).toBe(false))
 })
