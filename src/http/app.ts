@@ -17,6 +17,7 @@ import { oauthRoutes } from './oauth_routes.ts'
 import { pageRoutes } from './page_routes.ts'
 import { problems } from './problem.ts'
 import { rateLimits } from './rate_limits.ts'
+import { registryBankRoutes } from './registry_bank_routes.ts'
 import { registryRoutes } from './registry_routes.ts'
 import { noSuchResource } from './resource.ts'
 
@@ -45,7 +46,8 @@ export function createApp(
   app.use(consentSearchRoutes(api)) // /consents, …/timeline: for a bank's support staff and its auditors
   app.use(oauthRoutes(api)) // /oauth/{jwks,par,token,introspect,revoke,grants}, /.well-known/…: for clients
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
-  app.use(registryRoutes(api)) // /registry/…: for operators, and for banks what is theirs
+  app.use(registryBankRoutes(api)) // /registry/banks/…: for operators, and for banks what is theirs
+  app.use(registryRoutes(api)) // /registry/{recipients,clients}/…: for operators, and the recipients for banks
   app.use(healthRoutes(broker, log.metrics)) // /health, /metrics: for operators
   if (pages) app.use(pageRoutes(broker, authorization)) // /oauth/authorize, /connections, /d/…, /banks/…, /web/…: for customers
 

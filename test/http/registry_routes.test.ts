@@ -26,7 +26,6 @@ beforeAll(async () => {
     lei: '7H6GLXDRUGQFU57RNE97',
     website: 'https://someone.example',
     contacts: ['security@someone.example'],
-    jwks: { keys: [] },
     ...usualSecurity,
     redirectUris: [],
     scopes: [],

@@ -120,7 +120,6 @@ async function register(broker: TestBroker): Promise<void> {
     lei: '7H6GLXDRUGQFU57RNE97',
     website: 'https://recipient.example',
     contacts: ['privacy@recipient.example'],
-    jwks: { keys: [] },
     ...usualSecurity,
     redirectUris: [],
     scopes: [],

@@ -77,7 +77,6 @@ export async function pageApp({
       lei: '7H6GLXDRUGQFU57RNE97',
       website: 'https://recipient.example',
       contacts: ['privacy@recipient.example'],
-      jwks: { keys: [] },
       ...usualSecurity,
       redirectUris: [redirectUri],
       scopes: [],
