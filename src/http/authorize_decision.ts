@@ -9,8 +9,10 @@ import { CannotReplace } from '../broker/changed_consent.ts'
 import { declineConsent } from '../broker/decline_consent.ts'
 import { grantConsent } from '../broker/grant_consent.ts'
 import { Refusal } from '../consent/refusal.ts'
-import type { Delivery, ShownDisclosure } from '../consent/terms.ts'
+import type { Delivery, RequestedTerms, ShownDisclosure } from '../consent/terms.ts'
+import { findConsent } from '../storage/consents.ts'
 import { loginIndexOf } from '../storage/links.ts'
+import type { PushedRequest } from '../storage/pushed_requests.ts'
 import { bankOf } from './bank_login.ts'
 import { moveSession, rememberBrowser, sessionOf, type Session } from './browser_session.ts'
 import { sendOn } from './page.ts'
@@ -72,6 +74,22 @@ export const alreadyAnswered = () =>
     what: 'It was approved or declined before, in this browser or in another one.',
     todo: 'Go back to Messenger. To see or end what you approved, open your connections below.',
   })
+
+export const sessionOver = () =>
+  new PageRefused(400, {
+    title: 'This page has timed out',
+    what: 'Too much time has passed, or this browser has begun something else since.',
+    todo: 'Go back to Messenger and ask for a new link. Nothing was passed on.',
+  })
+
+/** What a request asks for, while it is not decided. */
+export async function findRequested(
+  broker: Broker,
+  { bank, consentId }: PushedRequest,
+): Promise<RequestedTerms | undefined> {
+  const record = await findConsent(broker.db, bank, consentId)
+  return record?.consent.state === 'requested' ? record.requested : undefined
+}
 
 /** The customer approves: grant, code, and where the browser goes with it. */
 export async function approve(
