@@ -1,6 +1,5 @@
 import { giveBackRead, takeRead } from '../storage/unattended_reads.ts'
 import type { Broker } from './broker.ts'
-import type { Asking } from './release.ts'
 
 const day_ms = 86_400_000
 
@@ -33,11 +32,15 @@ export class FrequencyUsedUp extends Error {
  */
 export async function withinFrequency<T extends object>(
   { db, readsPerDay: max, now }: Broker,
-  { bank, consentId: consent, unattended }: Asking,
+  {
+    bank,
+    consentId: consent,
+    unattended = false,
+  }: { bank: string; consentId: string; unattended?: boolean },
   read: () => Promise<T>,
   mayHaveEntered: (error: unknown) => boolean,
 ): Promise<T & { frequency?: Frequency }> {
-  if (max === undefined || unattended !== true) return read()
+  if (max === undefined || !unattended) return read()
   const at = now()
   const day = new Date(at).toISOString().slice(0, 10)
   const reset_ms = day_ms - (at % day_ms)

@@ -23,7 +23,8 @@ import {
   type TestClient,
 } from '../support/authorization_app.ts'
 import { sha256 } from '../support/jwt.ts'
-import { callTls, listen, serverCertificate, type TlsCall } from '../support/tls_caller.ts'
+import { listening } from '../support/listening.ts'
+import { callTls, serverCertificate, type TlsCall } from '../support/tls_caller.ts'
 
 const origin = 'https://mtls.broker.example'
 const authority = makeCertificate({ subject: named('Authority'), usage: 'authority' })
@@ -36,7 +37,7 @@ beforeAll(async () => {
   server = await authorizationApp({ mtls: { origin, authorities: [authority.x509] } })
   const { broker, authorization } = server
   listener = createMtlsServer(broker, authorization, openLog('silent'), { tls: serverCertificate })
-  port = await listen(listener)
+  port = await listening(listener)
 })
 
 afterAll(async () => {

@@ -9,7 +9,8 @@ import {
   type AuthorizationApp,
   type TestClient,
 } from '../support/authorization_app.ts'
-import { callTls, listen, serverCertificate } from '../support/tls_caller.ts'
+import { listening } from '../support/listening.ts'
+import { callTls, serverCertificate } from '../support/tls_caller.ts'
 
 /** The proxy calls from here; everybody else from 127.0.0.1. */
 const proxyAddress = '127.0.0.2'
@@ -33,7 +34,7 @@ beforeAll(async () => {
   const log = openLog('silent')
   plain = createServer(broker, authorization, log)
   encrypted = createMtlsServer(broker, authorization, log, { tls: serverCertificate })
-  ports = { plain: await listen(plain), encrypted: await listen(encrypted) }
+  ports = { plain: await listening(plain), encrypted: await listening(encrypted) }
   client = await server.client({
     security: {
       authentication: {
@@ -175,7 +176,7 @@ describe('behind a proxy that ends TLS', () => {
     const unnamed = createMtlsServer(broker, { ...authorization, mtls }, openLog('silent'), {
       tls: serverCertificate,
     })
-    const port = await listen(unnamed)
+    const port = await listening(unnamed)
     const asked = (localAddress: string, header: Certified) =>
       callTls(port, '/oauth/token', {
         ...{ form: own(), as: certificate, headers: { 'client-cert': passed(header) } },

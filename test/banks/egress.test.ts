@@ -6,8 +6,17 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { openGateway, type Gateway, type GatewayOptions } from '../../src/banks/egress.ts'
 import { EgressRefused } from '../../src/banks/egress_refused.ts'
 import { BankUnavailable } from '../../src/broker/bank_port.ts'
-import { certificate } from './certificate.ts'
-import { closed, listening } from './listening.ts'
+import { makeCertificate, named } from '../../sandbox/certificates.ts'
+import { closed, listening } from '../support/listening.ts'
+
+/** The bank's own, and the authority that is trusted: for servers and clients alike. */
+const { cert, key } = makeCertificate({
+  subject: named('bank.test'),
+  dns: ['localhost'],
+  ips: ['127.0.0.1'],
+  usage: 'authority',
+})
+const certificate = { cert, key }
 
 const ends: (() => void | Promise<void>)[] = []
 afterEach(async () => {

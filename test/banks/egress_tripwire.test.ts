@@ -5,7 +5,7 @@ import { connect as connectTls } from 'node:tls'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { openGateway, type Gateway } from '../../src/banks/egress.ts'
 import { watchSockets, type Stray, type Tripwire } from '../../src/banks/egress_tripwire.ts'
-import { closed, listening } from './listening.ts'
+import { closed, listening } from '../support/listening.ts'
 
 const server = createServer((_, res) => void res.end('x'))
 let host: string

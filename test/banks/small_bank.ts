@@ -11,7 +11,7 @@ import {
   type JWK,
 } from 'jose'
 import type { DirectoryBank } from '../../src/banks/directory.ts'
-import { closed, listening } from './listening.ts'
+import { closed, listening } from '../support/listening.ts'
 
 /** A request as the bank got it. */
 export interface Heard {

@@ -1,7 +1,5 @@
-import { once } from 'node:events'
 import { request, type RequestOptions } from 'node:https'
-import type { IncomingHttpHeaders, Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingHttpHeaders } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import { makeCertificate, named, type Certified } from '../../sandbox/certificates.ts'
 
@@ -29,12 +27,6 @@ export interface TlsCall {
   readonly as?: Certified | undefined
   /** More for the connection: an agent, say. Without it each call has one of its own. */
   readonly options?: RequestOptions
-}
-
-export async function listen(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
 }
 
 /** One exchange over TLS of its own. Rejects when the handshake fails. */
