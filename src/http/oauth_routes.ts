@@ -25,17 +25,18 @@ const body_bytes_max = '64kb'
 /** Reads the body of an endpoint at which clients authenticate. */
 export const formBody = express.text({ type: form_type, limit: body_bytes_max })
 
+/** What such an endpoint answers. */
+type AnswerTo = (
+  broker: Broker,
+  authorization: Authorization,
+  request: EndpointRequest,
+  req: Request,
+) => Promise<Answer>
+
 /** What answers at such an endpoint, over HTTP. */
 export const endpointOf =
   ({ broker, authorization, limits }: Entrance) =>
-  (
-    answerTo: (
-      b: Broker,
-      a: Authorization,
-      request: EndpointRequest,
-      req: Request,
-    ) => Promise<Answer>,
-  ): RequestHandler => {
+  (answerTo: AnswerTo): RequestHandler => {
     return async (req, res) => {
       const request = {
         form: formOf(req),
@@ -52,6 +53,18 @@ export const endpointOf =
       else res.end(body)
     }
   }
+
+/** The endpoints at which clients authenticate, each by what it answers. */
+const endpoints: readonly (readonly [path: string, answerTo: AnswerTo])[] = [
+  [paths.par, pushRequest],
+  [paths.token, issueToken],
+  [
+    paths.introspect,
+    (broker, authorization, request, req) =>
+      introspect(broker, authorization, { ...request, signed: asksSigned(req) }),
+  ],
+  [paths.revoke, revoke],
+]
 
 /** The endpoints of the authorization server that no browser visits. Their errors are OAuth's (RFC 6749 §5.2). */
 export function oauthRoutes(entrance: Entrance): Router {
@@ -77,29 +90,12 @@ export function oauthRoutes(entrance: Entrance): Router {
     .route(paths.jwks)
     .get(published(() => authorization.keys.jwks))
     .all(notAllowed('GET, HEAD'))
-  router
-    .route(paths.par)
-    .all(noStore, interaction)
-    .post(formBody, endpoint(pushRequest))
-    .all(notAllowed('POST'))
-  router
-    .route(paths.token)
-    .all(noStore, interaction)
-    .post(formBody, endpoint(issueToken))
-    .all(notAllowed('POST'))
-  router
-    .route(paths.introspect)
-    .all(noStore, interaction)
-    .post(
-      formBody,
-      endpoint((b, a, request, req) => introspect(b, a, { ...request, signed: asksSigned(req) })),
-    )
-    .all(notAllowed('POST'))
-  router
-    .route(paths.revoke)
-    .all(noStore, interaction)
-    .post(formBody, endpoint(revoke))
-    .all(notAllowed('POST'))
+  for (const [path, answerTo] of endpoints)
+    router
+      .route(path)
+      .all(noStore, interaction)
+      .post(formBody, endpoint(answerTo))
+      .all(notAllowed('POST'))
   router
     .route(`${paths.grants}/:id`)
     .all(noStore, interaction)
