@@ -62,8 +62,11 @@ export async function clientCommand([action, ...argv]: string[]): Promise<number
   const kind = options.one('kind')
   if (kind === 'bank' || kind === 'auditor')
     return add({ ...registration(options), kind, bank: options.one('bank') })
-  if (kind === 'operator' || kind === 'resource_server')
+  if (kind === 'operator' || kind === 'resource_server') {
+    if (options.maybe('bank') !== undefined)
+      throw new UsageError('--bank goes with --kind bank or auditor')
     return add({ ...registration(options), kind })
+  }
   throw new UsageError('--kind is bank, auditor, operator or resource_server')
 }
 

@@ -254,6 +254,7 @@ describe('client add', () => {
 
   it.each<[string, string, Options]>([
     ['for a bank of no directory', 'there is no such bank in the directory', { bank: 'nowhere' }],
+    ['for a bank that its kind has not', '--bank goes with --kind bank', { kind: 'operator' }],
     [
       'with a scope that its kind cannot have',
       'a client of kind auditor cannot have the scope consents:revoke',
