@@ -60,7 +60,7 @@ export interface Config {
   readonly sandbox: boolean
 }
 
-export const limitsKept = ['memory', 'postgres', 'off'] as const
+const limitsKept = ['memory', 'postgres', 'off'] as const
 
 /** Everything that is wrong with the environment, at once. */
 export class ConfigError extends Error {

@@ -224,6 +224,7 @@ describe('the configuration', () => {
       '{"data":{"address":1000000001}}',
       '{"data":null}',
       '{"data":[1]}',
+      '{"data":[]}',
     ])('refuses %s', async (content) => {
       await expect(limitsOf(content)).rejects.toThrow('RATE_LIMITS_FILE does not hold')
     })

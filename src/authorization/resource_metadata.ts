@@ -58,7 +58,7 @@ export function resourceMetadata(
 }
 
 /** The resource that a request is for. Pointers are made with a consent's token, whatever their path. */
-export const resourceAt = (path: string): Resource =>
+const resourceAt = (path: string): Resource =>
   path === '/deliveries' || path.startsWith(`${resources.consented.path}/`)
     ? resources.consented
     : resources.own

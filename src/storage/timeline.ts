@@ -4,7 +4,7 @@ import type { AuthorizationEvent, NewEvent } from './authorization_events.ts'
 import { inBank, type Database } from './database.ts'
 
 /** Steps and new terms that are told of one consent: the newest. */
-export const told_max = { steps: 500, replaces: 100 } as const
+const told_max = { steps: 500, replaces: 100 } as const
 
 /** A step on the way to a consent, as it was kept. `at` is RFC 3339 UTC. */
 export type KeptEvent = Omit<NewEvent, 'consent'> & { readonly at: string }
