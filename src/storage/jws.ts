@@ -54,6 +54,9 @@ export const algorithmNames = Object.keys(algorithms) as readonly Algorithm[]
 
 const rsa_bits = { min: 2048, max: 4096 } as const
 
+/** With an exponent of 1 anyone signs; by a long one, each verification takes milliseconds. */
+const rsa_exponent = { min: 65_537n, max: 2n ** 32n } as const
+
 /** A JWS (a JWT is one) or a key that is not acceptable; the message says why and repeats nothing that was sent. */
 export class JwsError extends Error {
   override readonly name = 'JwsError'
@@ -108,9 +111,12 @@ export function importPublicKey(jwk: Jwk, algorithm: Algorithm): PublicKey {
   } catch {
     throw new JwsError('the key is not valid')
   }
-  const bits = key.asymmetricKeyDetails?.modulusLength ?? rsa_bits.min
+  const { modulusLength: bits = rsa_bits.min, publicExponent: exponent = rsa_exponent.min } =
+    key.asymmetricKeyDetails ?? {}
   if (bits < rsa_bits.min || bits > rsa_bits.max)
     throw new JwsError(`an RSA key has ${rsa_bits.min} to ${rsa_bits.max} bits`)
+  if (exponent < rsa_exponent.min || exponent > rsa_exponent.max)
+    throw new JwsError('an RSA key has an exponent from 65537 to 2^32')
   return { algorithm, key, thumbprint: sha256Text(JSON.stringify(taken)) }
 }
 

@@ -108,6 +108,20 @@ describe('a key of another kind', () => {
   })
 })
 
+it.each([
+  ['1, by which anyone signs', Buffer.from([1]), false],
+  ['3', Buffer.from([3]), false],
+  ['65537', Buffer.from([1, 0, 1]), true],
+  ['2^32 + 1', Buffer.from([1, 0, 0, 0, 1]), false],
+])('of an RSA key with the exponent %s', (_, exponent, accepted) => {
+  const { n } = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({
+    format: 'jwk',
+  })
+  const jwk = { kty: 'RSA', n, e: exponent.toString('base64url') }
+  if (accepted) expect(importPublicKey(jwk, 'PS256').algorithm).toBe('PS256')
+  else expect(() => importPublicKey(jwk, 'PS256')).toThrow(JwsError)
+})
+
 it('a signature by an RSA key of 1,024 bits is none in replay', () => {
   const signer = newSigner('PS256', generateKeyPairSync('rsa', { modulusLength: 1024 }))
   const { input, signature } = parts(signer.sign({ header: {}, claims: {} }))
