@@ -8,14 +8,17 @@ import { exactRouter, noSuchResource, notAllowed } from './resource.ts'
 /** For whoever runs the broker: whether data can be released, and counts. */
 export function healthRoutes(broker: Broker, metrics: Metrics): Router {
   const router = exactRouter()
+  // Nobody is limited here, so that however many ask at once are one question to the database.
+  let asked: ReturnType<typeof healthOf> | undefined
+  const health = () => (asked ??= healthOf(broker).finally(() => (asked = undefined)))
   router
     .route('/health')
     .get(async (_req, res) => {
-      const health = await healthOf(broker)
+      const found = await health()
       res
-        .status(health.status === 'ok' ? 200 : 503)
+        .status(found.status === 'ok' ? 200 : 503)
         .set('Cache-Control', 'no-store')
-        .json(health)
+        .json(found)
     })
     .all(notAllowed('GET, HEAD'))
   router
