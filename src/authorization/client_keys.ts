@@ -6,7 +6,10 @@ import { OAuthError } from './oauth_error.ts'
 
 /** Where the keys are that clients keep themselves. */
 export interface KeySets {
-  /** What is at a `jwks_uri`, parsed; bounded in time and size. Throws for whatever is not JSON. */
+  /**
+   * What is at a `jwks_uri`, parsed, or undefined where there is nothing; bounded in time and size. Throws for whatever is not
+   * JSON.
+   */
   fetch(uri: string): Promise<unknown>
   /** A client's place gave no good keys. */
   failed(client: string, error: unknown): void
@@ -22,8 +25,8 @@ export interface ClientKeys {
 }
 
 /**
- * Fetched keys are taken without asking while they are fresh, and while their place cannot be reached until they are a day
- * old. Nothing that a caller sends makes us ask one place more often than once in `cooldown_ms`.
+ * Fetched keys are taken without asking while they are fresh, and until they are a day old while their place cannot be reached
+ * or holds what is no good set. A place that is empty has withdrawn them. Nothing that a caller sends makes us ask one place more often than once in `cooldown_ms`.
  */
 const limits = {
   fresh_ms: 600_000,
@@ -52,8 +55,14 @@ export function openClientKeys({ fetch, failed }: KeySets, now: () => number): C
   const fetchInto = async (client: Client, uri: string, place: Place): Promise<void> => {
     place.asked = now()
     try {
-      const keys = keysOf(await fetch(uri)) ?? []
-      const [problem] = keys.length === 0 ? ['there are none'] : keySetProblems(keys)
+      const found = await fetch(uri)
+      const keys = found === undefined ? [] : keysOf(found)
+      if (keys === undefined) throw new JwsError('it is no JWK Set')
+      if (keys.length === 0) {
+        delete place.keys
+        throw new JwsError('there are none')
+      }
+      const [problem] = keySetProblems(keys)
       if (problem !== undefined) throw new JwsError(problem)
       place.keys = keys
       place.fetched = now()

@@ -10,7 +10,10 @@ const limits = { timeout_ms: 3_000, idle_ms: 2_000, body_bytes_max: 256 * 1024 }
  */
 export function openKeySets({ sandbox }: { sandbox: boolean }): {
   readonly gateway: Gateway
-  /** What is at the `jwks_uri` of a registered client, parsed. Throws `BankUnavailable`, or `SyntaxError`. */
+  /**
+   * What is at the `jwks_uri` of a registered client, parsed; undefined where nothing is any more. Throws `BankUnavailable`, or
+   * `SyntaxError`.
+   */
   fetch(uri: string): Promise<unknown>
 } {
   const allowedHosts = new Set<string>()
@@ -25,6 +28,7 @@ export function openKeySets({ sandbox }: { sandbox: boolean }): {
         url: uri,
         headers: { accept: 'application/jwk-set+json, application/json' },
       })
+      if (status === 404 || status === 410) return undefined
       if (status !== 200) throw new BankUnavailable('bad_answer', `${host} answered ${status}`)
       return JSON.parse(body.toString())
     },

@@ -110,6 +110,18 @@ describe('keys at a jwks_uri', () => {
     expect(await status()).toBe(401)
   })
 
+  it.each<[string, { status?: number; text: () => string }]>([
+    ['empty', { text: () => '{"keys":[]}' }],
+    ['gone', { status: 404, text: () => '' }],
+    ['gone for good', { status: 410, text: () => '' }],
+  ])('are withdrawn by a place that is %s', async (_, withdrawn) => {
+    expect(await status()).toBe(201)
+    answer = withdrawn
+    server.advance(601)
+    expect(await status()).toBe(503)
+    expect(failures).toHaveLength(1)
+  })
+
   it('are kept for a day when their place is down, and no longer', async () => {
     expect(await status()).toBe(201)
     answer = { status: 500, text: () => '' }
