@@ -5,8 +5,14 @@ import type { Request } from 'express'
  * Where a request comes from: the connection's other end, or, where that is one of our proxies, the last address of
  * `X-Forwarded-For` that is none of them. What others write into that header is before it, and is not read.
  */
-export const addressOf = ({ ip, socket }: Request): string =>
-  ip !== undefined && isIP(ip) !== 0 ? ip : (socket.remoteAddress ?? '')
+export function addressOf({ ip = '', socket }: Request): string {
+  const address = withoutPort(ip)
+  return isIP(address) === 0 ? (socket.remoteAddress ?? '') : address
+}
+
+/** Some proxies write the port along: `192.0.2.7:4711`, `[2001:db8::1]:4711`. */
+export const withoutPort = (text: string): string =>
+  /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text
 
 /**
  * The network that an address is counted as: an IPv4 address is one by itself; of an IPv6 address the first 64 bits, which is what

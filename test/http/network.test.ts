@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { networkOf } from '../../src/http/network.ts'
+import { networkOf, withoutPort } from '../../src/http/network.ts'
 
 describe('an address is counted as its network', () => {
   it.each([
@@ -24,3 +24,12 @@ describe('an address is counted as its network', () => {
     expect(networkOf('2001:db8:1:3::1')).not.toBe(networkOf('2001:db8:1:2::1'))
   })
 })
+
+it.each([
+  ['192.0.2.7:4711', '192.0.2.7'],
+  ['192.0.2.7', '192.0.2.7'],
+  ['[2001:db8::1]:4711', '2001:db8::1'],
+  ['[2001:db8::1]', '2001:db8::1'],
+  ['2001:db8::1', '2001:db8::1'],
+  ['unknown', 'unknown'],
+])('the address in %s is %s', (text, address) => expect(withoutPort(text)).toBe(address))
