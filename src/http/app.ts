@@ -37,6 +37,7 @@ export function createApp(
   app.set('query parser', 'simple')
   app.set('trust proxy', authorization.mtls.proxies?.have ?? false)
   app.disable('x-powered-by')
+  app.disable('etag')
   app.use(logged(log), headers(broker))
   app.use(limits.byAddress, answersAsItsSurface(broker))
 
