@@ -63,14 +63,19 @@ const resourceAt = (path: string): Resource =>
     ? resources.consented
     : resources.own
 
-/** Headers of an answer to a request for `path`; the DPoP challenge among them says where the metadata are (RFC 9728 §5.1). */
+/** Headers of an answer to a request for `path`; each challenge among them says where the metadata are (RFC 9728 §5.1). */
 export function pointingToMetadata(
   headers: Readonly<Record<string, string>>,
   { issuer, path }: { issuer: string; path: string },
 ): Readonly<Record<string, string>> {
   const challenge = headers['WWW-Authenticate']
   if (challenge === undefined) return headers
-  const at = issuer + metadataPath(resourceAt(path))
-  const pointing = challenge.replace(/algs="[^"]*"/, `$&, resource_metadata="${at}"`)
+  const at = `resource_metadata="${issuer}${metadataPath(resourceAt(path))}"`
+  const pointing = challenge
+    .replace(/algs="[^"]*"/, `$&, ${at}`)
+    .replace(
+      /Bearer( .+)?$/,
+      (_, parameters?: string) => `Bearer${parameters ? `${parameters},` : ''} ${at}`,
+    )
   return { ...headers, 'WWW-Authenticate': pointing }
 }

@@ -68,7 +68,10 @@ function checkCertificate(
   { expected, now }: { expected: string; now: number },
 ): void {
   if (clientCertificateOf(authorization, req, now)?.thumbprint !== expected)
-    throw new OAuthError('invalid_token', 'the access token is bound to another client certificate')
+    throw new OAuthError(
+      'invalid_token',
+      'the access token is bound to a client certificate, which was not shown',
+    )
 }
 
 /** The URL of a request as its client knows it, whatever stands between: the issuer and the path. */

@@ -66,7 +66,7 @@ describe('an access token', () => {
   ])('%s does not authenticate', async (_, headers) => {
     const { body, headers: answered } = await probe(token).set(headers(token)).expect(401)
     expect(answered['www-authenticate']).toBe(
-      'DPoP algs="ES256 PS256 EdDSA", resource_metadata="https://broker.example/.well-known/oauth-protected-resource/fdx/v6", Bearer',
+      'DPoP algs="ES256 PS256 EdDSA", resource_metadata="https://broker.example/.well-known/oauth-protected-resource/fdx/v6", Bearer resource_metadata="https://broker.example/.well-known/oauth-protected-resource/fdx/v6"',
     )
     expect(answered['content-type']).toMatch(/^application\/problem\+json/)
     expect(body).toEqual({
