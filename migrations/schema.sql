@@ -49,6 +49,7 @@ create table authorization_codes (
   constraint authorization_codes_pkey PRIMARY KEY (bank_id, code_hash),
   constraint authorization_codes_client_id_fkey FOREIGN KEY (client_id) REFERENCES clients(id)
 );
+CREATE INDEX authorization_codes_by_consent ON public.authorization_codes USING btree (bank_id, consent_id) WHERE (redeemed_at IS NULL);
 alter table authorization_codes enable row level security;
 create policy by_bank on authorization_codes as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on authorization_codes to countersign_service;

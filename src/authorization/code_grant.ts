@@ -2,7 +2,7 @@ import type { Broker } from '../broker/broker.ts'
 import { endTokens, type Ending } from '../broker/end_tokens.ts'
 import { addEvent } from '../storage/authorization_events.ts'
 import { findCode, redeemCode } from '../storage/authorization_codes.ts'
-import { markRedeemed } from '../storage/consents.ts'
+import { lockConsent, markRedeemed } from '../storage/consents.ts'
 import { inBank, type Tx } from '../storage/database.ts'
 import { bankIdOf, random256, routed } from '../storage/ids.ts'
 import { insertRefreshToken } from '../storage/refresh_tokens.ts'
@@ -86,6 +86,9 @@ async function redeemIn(
   },
 ): Promise<Redeemed | Failed> {
   const { clientId } = shown
+  // The consent's row before the code's, as a replace locks them, which ends codes and tokens of the terms before.
+  const named = await findCode(tx, bank, shown.code)
+  if (named !== undefined) await lockConsent(tx, bank, named.consentId)
   const consentId = await redeemCode(tx, bank, shown)
   if (consentId === undefined) return explain(tx, bank, shown)
   const found = await readRedeemable(tx, { bank, consentId, clientId, now })

@@ -339,7 +339,7 @@ function applyEffect(state: LedgerState, effect: Effect): void {
       state.revokedTokens.add(effect.name)
       return
     case 'authorization_event.add':
-    case 'refresh_tokens.end':
+    case 'grant_credentials.end':
     case 'refresh_token.end':
     case 'bank_token.end':
     case 'devices.end':

@@ -48,6 +48,11 @@ export async function findConsent(
   return inBank(db, bank, (tx) => readConsent(tx, bank, id))
 }
 
+/** Holds a consent's row until the transaction ends: terms that change meanwhile change before or after it. */
+export async function lockConsent(tx: Tx, bank: string, id: string): Promise<void> {
+  await tx.raw('select from consents where bank_id = ? and id = ? for update', [bank, id])
+}
+
 /** Notes the first redemption of a consent's code, so that the sweeper leaves it alone. */
 export async function markRedeemed(tx: Tx, bank: string, id: string): Promise<void> {
   await tx.raw(

@@ -177,6 +177,17 @@ describe('a grant that is replaced', () => {
     expect(replay.consents.get(before.grant_id)).toMatchObject({ state: 'active' })
   })
 
+  it('takes with it the codes that were issued for the terms before', async () => {
+    const customer = 'cleo'
+    const { body: before } = await recipient.redeem(await recipient.code({ customer })).expect(200)
+    const form = replacing(before.grant_id)
+    const earlier = await recipient.code({ customer, form })
+    const later = await recipient.code({ customer, form, details: balances })
+    expect((await recipient.redeem(earlier).expect(400)).body.error).toBe('invalid_grant')
+    const { body: after } = await recipient.redeem(later).expect(200)
+    expect(after).toMatchObject({ grant_id: before.grant_id, scope: 'fdx:balances:read' })
+  })
+
   it.each(['unknown', 'foreign', 'ended', 'past its end', 'only asked for'])(
     'is not one that is %s',
     async (which) => {
