@@ -13,6 +13,7 @@ import { refusalReasons } from '../../src/consent/refusal.ts'
 import { createApp } from '../../src/http/app.ts'
 import { body_bytes_max, jsonBody, openContract, readDocument } from '../../src/http/contract.ts'
 import { problems } from '../../src/http/problem.ts'
+import { isJsonObject } from '../../src/ledger/json_object.ts'
 import { openLog } from '../../src/observe/log.ts'
 import { newSigner } from '../support/jwt.ts'
 import { testBroker } from '../support/test_broker.ts'
@@ -82,6 +83,31 @@ describe('openapi.yaml says what the code keeps to', () => {
     expect(text).toContain(`body ${body_bytes_max / 1024} KiB`)
   })
 })
+
+describe('a list whose items differ', () => {
+  it('is one of scalars, so that it is checked in time however long', () => {
+    const careless: string[] = []
+    walk(readDocument(), '', (schema, at) => {
+      if (schema['uniqueItems'] !== true) return
+      const { items } = schema
+      // Ajv compares each item with each other one unless it sees that they are scalars.
+      if (!isJsonObject(items) || !['string', 'integer'].includes(String(items['type'])))
+        careless.push(at)
+    })
+    expect(careless).toEqual([])
+  })
+})
+
+function walk(
+  value: unknown,
+  at: string,
+  see: (schema: Record<string, unknown>, at: string) => void,
+) {
+  if (Array.isArray(value)) value.forEach((one, i) => walk(one, `${at}/${i}`, see))
+  if (!isJsonObject(value)) return
+  see(value, at)
+  for (const [name, one] of Object.entries(value)) walk(one, `${at}/${name}`, see)
+}
 
 /** Every method and path of the whole app, with parameters written as OpenAPI does. No database is reached for it. */
 async function routesOf(): Promise<string[]> {

@@ -97,3 +97,16 @@ it('gives no pointer to a token that opens no consent', async () => {
   await create({ clusters: ['BALANCES'] }, own).expect(403)
   await api.call('post', '/deliveries').send({}).expect(401)
 })
+
+it('reads nothing deep and compares no long list, whatever is sent', async () => {
+  const deep = '['.repeat(8_000) + ']'.repeat(8_000)
+  const many = JSON.stringify(Array.from({ length: 9_000 }, (_, i) => [i]))
+  for (const clusters of [`[${deep},${deep}]`, many]) {
+    const answer = await api
+      .call('post', '/deliveries', token)
+      .type('application/json')
+      .send(`{"clusters":${clusters}}`)
+      .expect(400)
+    expect(answer.body.errors[0]).toMatchObject({ in: 'body' })
+  }
+})
