@@ -4,6 +4,7 @@ import { scopeOf } from '../consent/cluster.ts'
 import { notActive } from '../consent/consent.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { readShown } from '../storage/consent_search.ts'
+import { isDisabled } from '../storage/clients.ts'
 import { inBank } from '../storage/database.ts'
 import { bankIdOf } from '../storage/ids.ts'
 import { isRevoked } from '../storage/revoked_tokens.ts'
@@ -29,7 +30,8 @@ export async function queryGrant(
     found: await readShown(tx, bank, id),
     revoked: caller.consentId !== undefined && (await isRevoked(tx, bank, caller.jti)),
   }))
-  if (revoked) throw new OAuthError('invalid_token', 'the access token was revoked')
+  if (revoked || (await isDisabled(broker.db, caller.clientId)))
+    throw new OAuthError('invalid_token', 'the access token was revoked')
   if (
     found?.consent.state !== 'active' ||
     found.consent.recipient !== caller.clientId ||

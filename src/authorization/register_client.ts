@@ -24,6 +24,8 @@ export class RegistrationRefused extends Error {
 const refusedByDatabase: Readonly<Record<string, RegistrationRefused>> = {
   '23505': new RegistrationRefused(['the id or a page is taken'], { taken: true }),
   '23514': new RegistrationRefused(['the id or a page has a form that none can have']),
+  '22021': new RegistrationRefused(['a text holds a character that cannot be kept']),
+  '22P05': new RegistrationRefused(['a text holds a character that cannot be kept']),
 }
 
 /** Registers a client, whoever asks and by whichever way. Throws `RegistrationRefused` with all that forbids it. */
@@ -49,15 +51,18 @@ export async function registerClient(
 }
 
 /**
- * Ends a client for good: it gets no token any more, and a recipient is suspended wherever a bank approves it, one entry a
- * bank. False when there is none in use by this id; what was left undone by one who died at it is done all the same.
+ * Ends a client for good: it gets no token and no approval any more, and a recipient is suspended wherever a bank approves it,
+ * one entry a bank. False when there is none in use by this id. A bank whose ledger does not answer keeps no other from it:
+ * its error is thrown at the end, and doing it again does what was left.
  */
 export async function disableForGood(broker: Broker, id: string): Promise<boolean> {
-  for (const bank of broker.bankPort.banks.keys())
-    await suspendRecipient(broker, { bank, recipient: id, by: 'operator' }).catch(
-      (error: unknown) => {
-        if (!(error instanceof Refusal)) throw error
-      },
-    )
-  return disableClient(broker.db, id)
+  const disabled = await disableClient(broker.db, id)
+  const suspended = await Promise.allSettled(
+    [...broker.bankPort.banks.keys()].map((bank) =>
+      suspendRecipient(broker, { bank, recipient: id, by: 'operator' }),
+    ),
+  )
+  for (const one of suspended)
+    if (one.status === 'rejected' && !(one.reason instanceof Refusal)) throw one.reason
+  return disabled
 }

@@ -8,7 +8,7 @@ import type { Approval } from '../consent/terms.ts'
 import { openApproval, outOfOrder } from '../ledger/approval.ts'
 import { CanonicalError } from '../ledger/canonical.ts'
 import { checkBody } from '../ledger/entry.ts'
-import { NotARecipient } from '../storage/clients.ts'
+import { isDisabled, NotARecipient } from '../storage/clients.ts'
 import { verifyJws } from '../storage/jws.ts'
 import type { Decision } from './append.ts'
 import { ledgerOrigin, type Broker } from './broker.ts'
@@ -42,6 +42,8 @@ export async function approveRecipient(
     throw new ApprovalRejected(`class ${signed.class} can never receive data`)
   if ((await registeredClass(broker, signed.recipient)) !== signed.class)
     throw new ApprovalRejected(`the recipient is not registered with class ${signed.class}`)
+  if (await isDisabled(broker.db, signed.recipient))
+    throw new ApprovalRejected('the recipient is disabled')
   if (!signed.purposes.every((purpose) => judgePurpose(purpose) === 'allowed'))
     throw new ApprovalRejected('no consent may name one of the purposes')
   if (signed.clusters.length === 0 || !signed.clusters.every(isCluster))

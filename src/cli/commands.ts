@@ -57,8 +57,8 @@ export const commands: Readonly<Record<string, Command>> = {
     run: recipientCommand,
   },
   client: {
-    usage: `add --kind bank|auditor|operator|resource_server [--bank <id>] ${identified} ${secured} [--scope <scope>]`,
-    what: "register a bank's back end or its auditor, an operator, or a resource server",
+    usage: `add --kind bank|auditor|operator|resource_server [--bank <id>] ${identified} ${secured} [--scope <scope>] | disable --id <id>`,
+    what: "register a bank's back end or its auditor, an operator, or a resource server; end one for good",
     run: clientCommand,
   },
   revoke: {

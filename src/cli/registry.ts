@@ -55,9 +55,19 @@ export async function recipientCommand([action, ...argv]: string[]): Promise<num
   }
 }
 
-/** `countersign client add`: a bank's back end or its auditor, an operator, or a resource server. */
+/** `countersign client add | disable`: a bank's back end or its auditor, an operator, or a resource server. */
 export async function clientCommand([action, ...argv]: string[]): Promise<number> {
-  if (action !== 'add') throw new UsageError('client add')
+  switch (action) {
+    case 'add':
+      return addClient(argv)
+    case 'disable':
+      return disable(parseOptions(argv, ['id']))
+    default:
+      throw new UsageError('client add or disable')
+  }
+}
+
+function addClient(argv: string[]): Promise<number> {
   const options = registrationOptions(argv, ['kind', 'bank'])
   const kind = options.one('kind')
   if (kind === 'bank' || kind === 'auditor')

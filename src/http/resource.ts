@@ -4,6 +4,7 @@ import { insufficientScope } from '../authorization/resource_error.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Asking } from '../broker/release.ts'
 import { Refusal } from '../consent/refusal.ts'
+import { isDisabled } from '../storage/clients.ts'
 import { inBank } from '../storage/database.ts'
 import { isRevoked } from '../storage/revoked_tokens.ts'
 import { authenticateResource, type Caller } from './authenticate.ts'
@@ -64,16 +65,18 @@ function isUnattended({ headers }: Request): boolean {
 }
 
 /**
- * Refuses a consent's token that was revoked (RFC 7009). For where nothing is released: a release looks itself, under the
+ * Refuses a consent's token that was revoked (RFC 7009), or whose client was disabled. For where nothing is released: a release looks itself, under the
  * lock. Throws `Refusal('token_revoked')`.
  */
 export async function refuseRevoked(
   { broker }: Api,
-  { bank, consentId, jti }: Caller,
+  { bank, consentId, clientId, jti }: Caller,
 ): Promise<void> {
   if (bank === undefined || consentId === undefined) return
-  if (await inBank(broker.db, bank, (tx) => isRevoked(tx, bank, jti)))
-    throw new Refusal('token_revoked')
+  const ended =
+    (await inBank(broker.db, bank, (tx) => isRevoked(tx, bank, jti))) ||
+    (await isDisabled(broker.db, clientId))
+  if (ended) throw new Refusal('token_revoked')
 }
 
 export const noSuchResource = () => new RequestError(404, 'not_found', 'there is no such resource')

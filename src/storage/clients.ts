@@ -135,6 +135,15 @@ export async function insertClient(db: Database, client: Client): Promise<void> 
   )
 }
 
+/** Whether a client was disabled, which is for good. */
+export async function isDisabled(db: Database, id: string): Promise<boolean> {
+  const { rows } = await db.knex.raw<{ rows: unknown[] }>(
+    'select from clients where id = ? and disabled_at is not null',
+    [id],
+  )
+  return rows.length > 0
+}
+
 /** Disables a client for good. False when there is none, or it was disabled before. */
 export async function disableClient(db: Database, id: string): Promise<boolean> {
   const { rowCount } = await db.knex.raw<{ rowCount: number }>(

@@ -75,13 +75,14 @@ const checkSql = `
   )
   select a.ord, ${consentColumns}, k.sealed as link_key,
     t.sealed as token_sealed, floor(extract(epoch from t.expires_at) * 1000)::bigint as token_expires,
-    p.class, p.purposes, p.clusters, p.keys, p.suspended_at, p.iat,
+    p.class, p.purposes, p.clusters, p.keys, coalesce(p.suspended_at, r.disabled_at) as suspended_at, p.iat,
     c.accounts_sealed
   from bank b cross join asked a
   join consents c on c.bank_id = b.id and c.id = a.consent_id
   left join link_keys k on k.bank_id = b.id and k.link_id = c.link_id
   left join bank_tokens t on t.bank_id = b.id and t.id = c.bank_token_id and t.ended_at is null
-  left join approvals p on p.bank_id = b.id and p.recipient = a.recipient`
+  left join approvals p on p.bank_id = b.id and p.recipient = a.recipient
+  left join clients r on r.id = a.recipient`
 
 interface StandingRow extends ConsentColumns, Partial<Omit<ApprovalRow, 'recipient'>> {
   ord: string

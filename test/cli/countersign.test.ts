@@ -12,6 +12,7 @@ it.each([
   ['ledger open', '--bank is missing'],
   ['ledger open --bank one --bank two', '--bank is given twice'],
   ['recipient', 'recipient add, approve, suspend or disable'],
+  ['client', 'client add or disable'],
   ['client add --kind recipient', '--kind is bank, auditor, operator or resource_server'],
   ['revoke --consent one', 'one is not a consent id'],
   ['verify', 'one URL or folder is needed'],

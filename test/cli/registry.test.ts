@@ -242,6 +242,16 @@ describe('recipient disable', () => {
   })
 })
 
+describe('client disable', () => {
+  it('ends a client that is no recipient, for good', async () => {
+    await addClient('stolen', { scope: 'consents:revoke' })
+    const disable = () => at.countersign('client', 'disable', '--id', 'stolen')
+    expect(await disable()).toEqual(said(0, 'stolen is disabled\n'))
+    expect(await found('stolen')).toBeUndefined()
+    expect((await disable()).code).toBe(1)
+  })
+})
+
 describe('client add', () => {
   it("registers a bank's back end and its auditor", async () => {
     expect(await addClient('back-end', { scope: 'consents:revoke' })).toEqual(

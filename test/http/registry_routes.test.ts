@@ -2,7 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { generateKeyPairSync } from 'node:crypto'
 import type { Response } from 'supertest'
 import type { Class } from '../../src/consent/class.ts'
+import type { Cluster } from '../../src/consent/cluster.ts'
 import { findClient, insertClient, usualSecurity, type Client } from '../../src/storage/clients.ts'
+import { inBank } from '../../src/storage/database.ts'
+import { allowIdle } from '../../src/storage/idle_limit.ts'
 import { apiApp, bank, otherBank, type ApiApp, type Method } from '../support/api_app.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { newSigner, sha256 } from '../support/jwt.ts'
@@ -144,6 +147,12 @@ describe('registering over the API', () => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   it.each<[string, object, string]>([
     ['an unknown member', { colour: 'red' }, 'invalid_request'],
+    ['NUL in its name', { client_name: 'Budget\0' }, 'invalid_client_metadata'],
+    [
+      'NUL in a key',
+      { jwks: { keys: [{ ...signing.publicJwk, kid: 'one\0' }] } },
+      'invalid_client_metadata',
+    ],
     ['no name', { client_name: undefined }, 'invalid_request'],
     ['a class that no recipient has', { class: 'data_subject' }, 'invalid_request'],
     ['an LEI of the wrong form', { lei: '123' }, 'invalid_request'],
@@ -292,12 +301,20 @@ let signed_at = Math.floor(Date.now() / 1000) - 1_000
 /** An approval by a bank, each signed later than the one before. */
 const approvalBy = (
   of: string,
-  change: Partial<{ recipient: string; class: Class; purposes: string[]; keys: string[] }> = {},
+  change: Partial<{
+    recipient: string
+    class: Class
+    purposes: string[]
+    keys: string[]
+    clusters: Cluster[]
+  }> = {},
 ) =>
   api.signing(of).approve({
     ...{ recipient: 'budget', class: 'messaging_platform', purposes: [purpose], iat: ++signed_at },
     ...{ clusters: ['BALANCES'], ...change },
   })
+
+const readable: Cluster[] = ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS']
 
 const hand = (token: string, jws: string, at = bank) =>
   post(`/registry/banks/${at}/approvals`, { jws }, token)
@@ -495,6 +512,50 @@ describe('disabling', () => {
       })
     await api.call('post', '/registry/recipients/nobody/disablement', operator).expect(404)
   })
+
+  it('is for good: no approval brings data back, nor does any token it holds', async () => {
+    await register(metadata('dead')).expect(201)
+    await hand(operator, approvalBy(bank, { recipient: 'dead', clusters: readable })).expect(200)
+    const consent = await api.consent({ recipient: 'dead' })
+    const token = api.consentToken(consent, { clientId: 'dead' })
+    const consentPath = `/fdx/v6/consents/${consent.id}`
+    for (const path of ['/fdx/v6/accounts', consentPath, `/oauth/grants/${consent.id}`])
+      await api.call('get', path, token).expect(200)
+    await api.call('post', '/registry/recipients/dead/disablement', operator).expect(200)
+    signed_at = Math.floor(Date.now() / 1000) + 2
+    const again = approvalBy(bank, { recipient: 'dead', clusters: readable })
+    expect((await hand(ofBank, again).expect(400)).body.code).toBe('approval_rejected')
+    const refused = async () =>
+      expect((await api.call('get', '/fdx/v6/accounts', token).expect(403)).body.code).toBe(
+        'recipient_suspended',
+      )
+    await refused()
+    // An approval that was on its way when the recipient was disabled.
+    await inBank(api.broker.db, bank, (tx) =>
+      tx.raw(`update approvals set suspended_at = null where recipient = 'dead'`),
+    )
+    await refused()
+    await api.call('get', consentPath, token).expect(401)
+    await api.call('get', `/oauth/grants/${consent.id}`, token).expect(401)
+    const kinds = (await api.entries(bank, consent.id)).map(({ kind }) => kind)
+    expect(kinds.filter((kind) => kind === 'release')).toHaveLength(1)
+  })
+
+  it('is done at the banks that answer when another one does not', async () => {
+    await register(metadata('half')).expect(201)
+    for (const at of [bank, otherBank])
+      await hand(operator, approvalBy(at, { recipient: 'half' }), at).expect(200)
+    const end = () => api.call('post', '/registry/recipients/half/disablement', operator)
+    await inBank(api.broker.askingDb, bank, async (tx) => {
+      await allowIdle(tx, 60_000)
+      await tx.raw('select from ledger_locks where bank_id = ? for update', [bank])
+      await end().expect(503)
+    })
+    expect(await findClient(api.broker.db, 'half')).toBeUndefined()
+    expect((await told(reader, 'half', otherBank)).body.state).toBe('suspended')
+    await end().expect(200)
+    expect((await told(reader, 'half', bank)).body.state).toBe('suspended')
+  }, 60_000)
 
   it('takes effect on the next call of an operator, whatever token it holds', async () => {
     await post(
