@@ -339,7 +339,8 @@ function applyEffect(state: LedgerState, effect: Effect): void {
       state.revokedTokens.add(effect.name)
       return
     case 'authorization_event.add':
-    case 'grant_credentials.end':
+    case 'codes.end':
+    case 'refresh_tokens.end':
     case 'refresh_token.end':
     case 'bank_token.end':
     case 'devices.end':

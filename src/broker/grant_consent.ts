@@ -255,7 +255,8 @@ function decideReplace(state: LedgerState, prepared: Grant, before: ConsentRecor
         record: { ...before, requested: pending.requested, consent: moved, linkId, bankTokenId },
         sealed,
       },
-      { kind: 'grant_credentials.end', consent: moved.id },
+      { kind: 'codes.end', consent: moved.id },
+      { kind: 'refresh_tokens.end', consent: moved.id },
       ...(before.bankTokenId === undefined
         ? []
         : [{ kind: 'bank_token.end', id: before.bankTokenId } as const]),

@@ -74,7 +74,7 @@ const withdrawn = (consent: string, by: Actor): Effect => ({
 /** What ends with a consent: its refresh tokens, its bank token, and its browsers' right to see figures. */
 export function endings(record: ConsentRecord): Effect[] {
   return [
-    { kind: 'grant_credentials.end', consent: record.consent.id },
+    { kind: 'refresh_tokens.end', consent: record.consent.id },
     ...(record.bankTokenId === undefined
       ? []
       : [{ kind: 'bank_token.end', id: record.bankTokenId } as const]),

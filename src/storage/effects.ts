@@ -57,13 +57,15 @@ export function effectQuery(client: Client, bank: string, effect: Effect): Promi
         [bank, caller, consent, reason, minute, effect.count],
       )
     }
-    case 'grant_credentials.end':
+    case 'codes.end':
       return client.query(
-        `with codes as (
-           update authorization_codes set expires_at = clock_timestamp()
-           where bank_id = $1 and consent_id = $2 and redeemed_at is null
-         )
-         update refresh_tokens set ended_at = clock_timestamp()
+        `update authorization_codes set expires_at = clock_timestamp()
+         where bank_id = $1 and consent_id = $2 and redeemed_at is null`,
+        [bank, effect.consent],
+      )
+    case 'refresh_tokens.end':
+      return client.query(
+        `update refresh_tokens set ended_at = clock_timestamp()
          where bank_id = $1 and consent_id = $2 and ended_at is null`,
         [bank, effect.consent],
       )

@@ -99,8 +99,7 @@ export type Effect =
   | { readonly kind: 'consent.remove'; readonly id: string; readonly into: string }
   | { readonly kind: 'authorization_event.add'; readonly event: NewEvent }
   | { readonly kind: 'tally.take'; readonly key: TallyKey; readonly count: number }
-  /** Ends its refresh tokens, and the codes that were not redeemed. */
-  | { readonly kind: 'grant_credentials.end'; readonly consent: string }
+  | { readonly kind: 'codes.end' | 'refresh_tokens.end'; readonly consent: string }
   | { readonly kind: 'refresh_token.end'; readonly family: string }
   /** By a `jti` or a family; kept for `kept_s` seconds. */
   | { readonly kind: 'access_token.revoke'; readonly name: string; readonly kept_s: number }

@@ -186,8 +186,10 @@ describe('behind our own proxies', () => {
     const from = behind(2)
     expect(await from('unknown')).toBe(401)
     expect(await from()).toBe(401)
-    expect(await from('192.0.2.1:443')).toBe(429)
+    expect(await from('_hidden')).toBe(429)
     expect(await from('192.0.2.1')).toBe(401)
+    expect(await from('192.0.2.1:443')).toBe(401)
+    expect(await from('192.0.2.1:444')).toBe(429)
   })
 })
 
