@@ -15,7 +15,7 @@ import {
   type Batch,
 } from '../storage/door.ts'
 import { tallyName, type Effect, type LedgerState, type Names } from '../storage/ledger_state.ts'
-import { random128 } from '../storage/ids.ts'
+import { idsInARow } from '../storage/ids.ts'
 import type { Signing } from './signing.ts'
 
 /**
@@ -102,6 +102,7 @@ export interface Connections {
 /** A door over connections of the service role. `signing` says whether releases may go on. */
 export function openDoor(connections: Connections, signing: Signing): Door {
   const queues = new Map<string, Queue>()
+  const draftId = idsInARow()
   let closed = false
 
   const queueOf = (bank: string): Queue => {
@@ -134,7 +135,7 @@ export function openDoor(connections: Connections, signing: Signing): Door {
           new DoorBusy(`${limits.queue_drafts_max} drafts are waiting for ${bank}`),
         )
       return new Promise((resolve, reject) => {
-        const waiting = { draft, id: random128(), resolve, reject }
+        const waiting = { draft, id: draftId(), resolve, reject }
         ;(draft.urgent === true ? queue.urgent : queue.others).push(waiting)
         queue.running ??= Promise.resolve().then(() => drain(bank, queue))
       })

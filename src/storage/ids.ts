@@ -3,7 +3,7 @@ import { createHash, randomBytes, randomFillSync } from 'node:crypto'
 const pool = Buffer.alloc(4_096)
 let used = pool.length
 
-/** 128 random bits, base64url: account handles, draft ids, fetch ids, link ids. */
+/** 128 random bits, base64url: account handles, fetch ids, link ids. */
 export function random128(): string {
   // Asked for by the pool: a call for each costs more than the rest of an id.
   if (used === pool.length) {
@@ -12,6 +12,19 @@ export function random128(): string {
   }
   used += 16
   return pool.toString('base64url', used - 16, used)
+}
+
+/**
+ * Ids that no other process gives: 80 random bits of its own and a count, base64url like `random128`, for what tells nobody
+ * anything. They lie side by side in an index, which so stays as fast as it was however many it holds.
+ */
+export function idsInARow(): () => string {
+  const id = randomBytes(16)
+  let count = 0
+  return () => {
+    id.writeUIntBE(count++, 10, 6)
+    return id.toString('base64url')
+  }
 }
 
 /** 256 random bits, base64url: codes, refresh tokens, pointers, cookies. */
