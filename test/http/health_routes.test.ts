@@ -23,6 +23,21 @@ it('is well while every ledger is signed', async () => {
   expect(body).toEqual({ status: 'ok', database: 'ok', ledgers: [] })
 })
 
+it('is looked at once for all who ask meanwhile', async () => {
+  const { knex } = api.broker.db
+  const statementsOf = async (askers: number): Promise<number> => {
+    let statements = 0
+    const count = () => (statements += 1)
+    knex.on('query', count)
+    await Promise.all(Array.from({ length: askers }, () => api.call('get', '/health')))
+    knex.off('query', count)
+    return statements
+  }
+  const alone = await statementsOf(1)
+  expect(alone).toBeGreaterThan(0)
+  expect(await statementsOf(40)).toBeLessThan(20 * alone)
+})
+
 describe('when a ledger must not be signed any more', () => {
   it('says which and why; its releases stop, its revocations and the other banks go on', async () => {
     const consent = await api.consent()
