@@ -65,8 +65,8 @@ function isUnattended({ headers }: Request): boolean {
 }
 
 /**
- * Refuses a consent's token that was revoked (RFC 7009), or whose client was disabled. For where nothing is released: a release looks itself, under the
- * lock. Throws `Refusal('token_revoked')`.
+ * Refuses a consent's token that was revoked (RFC 7009), or whose client was disabled. For where nothing is released: a release
+ * looks itself, under the lock. Throws `Refusal('token_revoked')`.
  */
 export async function refuseRevoked(
   { broker }: Api,

@@ -65,6 +65,7 @@ async function checkMany(
   return many.map((_, i) => byOrder.get(i + 1))
 }
 
+// A disabled client is refused as one that is suspended, which it is about to be wherever it was approved.
 const checkSql = `
   with asked as (
     select * from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality as a(consent_id, recipient, fetch_id, interaction, ord)
