@@ -45,6 +45,16 @@ export interface Config {
   readonly marks: string
   /** `EPOCH_SECONDS`: how often totals are published while a ledger grows. Default 3600. */
   readonly epochSeconds: number
+  /** Where ledgers are archived, if they are. */
+  readonly archive?: {
+    /** `ARCHIVE`: a folder, or `s3://bucket/prefix`. */
+    readonly place: string
+    /** `ARCHIVE_ENDPOINT`: the https origin of S3-compatible storage that is not AWS's; http only on loopback. */
+    readonly endpoint?: string
+    /** `ARCHIVE_SECONDS` and `ARCHIVE_ENTRIES`: an export is due after so long, or so many entries. Default 3600 and 65,536. */
+    readonly seconds: number
+    readonly entries: number
+  }
   /** Where requests are counted, and how many of each group are answered in a window. Default: the figures of rate_limits.ts. */
   readonly rateLimits: {
     /** `RATE_LIMITS`: in the `memory` of each process, which is the default, in `postgres` for all of them, or `off`. */
@@ -104,6 +114,7 @@ export function loadConfig(env: Environment = process.env): Config {
       budgets:
         env['RATE_LIMITS_FILE'] === undefined ? rateLimits : read.budgets('RATE_LIMITS_FILE'),
     },
+    ...archive(env, read),
     ...readsPerDay(env, read),
     logLevel: env['LOG_LEVEL'] ?? 'info',
     sandbox: false,
@@ -120,6 +131,24 @@ function clientCertificate(
   const keys = ['CLIENT_CERTIFICATE_FILE', 'CLIENT_CERTIFICATE_KEY_FILE'] as const
   if (keys.every((key) => env[key] === undefined)) return undefined
   return { clientCertificate: { cert: file(keys[0]), key: file(keys[1]) } }
+}
+
+function archive(env: Environment, read: Settings): Pick<Config, 'archive'> {
+  const place = env['ARCHIVE']
+  if (place === undefined) {
+    for (const key of ['ARCHIVE_ENDPOINT', 'ARCHIVE_SECONDS', 'ARCHIVE_ENTRIES'])
+      if (env[key] !== undefined) read.problems.push(`${key} is set, and ARCHIVE is not`)
+    return {}
+  }
+  const endpoint = 'ARCHIVE_ENDPOINT'
+  return {
+    archive: {
+      place: read.text('ARCHIVE'),
+      ...(env[endpoint] === undefined ? {} : { endpoint: read.issuer(endpoint) }),
+      seconds: read.integer('ARCHIVE_SECONDS', { fallback: 3_600, max: 86_400 }),
+      entries: read.integer('ARCHIVE_ENTRIES', { fallback: 65_536, max: 10_000_000 }),
+    },
+  }
 }
 
 function readsPerDay(env: Environment, { integer }: Settings): Pick<Config, 'readsPerDay'> {

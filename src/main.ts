@@ -13,6 +13,8 @@ import type { Config } from './config.ts'
 import { unlimited, type RateLimiting } from './http/limits.ts'
 import { createMtlsServer, createServer } from './http/server.ts'
 import { openLog, type Log } from './observe/log.ts'
+import type { Archive } from './storage/archive.ts'
+import { openArchive } from './storage/archive_place.ts'
 import { classOf } from './storage/clients.ts'
 import { openDatabase, type Database } from './storage/database.ts'
 import { openDoorConnections } from './storage/door_connections.ts'
@@ -49,11 +51,13 @@ export async function compose(config: Config): Promise<Composed> {
   const signingDb = openDatabase(config.databaseUrl, { connections_max: 2 })
   const limitsDb = openDatabase(config.databaseUrl, { connections_max: 4 })
   const databases = [config.databaseUrl, config.marks].filter(isDatabaseUrl)
+  const archive = archiveOf(config)
   const banks = openBanks(
     { ...config, databases },
     {
       onStray: ({ channel, target }) =>
         log.alarm('egress', `${channel} reached ${target} around the gateway`),
+      others: archive === undefined ? [] : [archive],
     },
   )
   const ids = [...banks.port.banks.keys()]
@@ -71,6 +75,7 @@ export async function compose(config: Config): Promise<Composed> {
     signer,
     keys,
     marks: marks.store,
+    ...(archive === undefined ? {} : { archive }),
     bankPort: banks.port,
     vault: openVault(config.masterKey),
     earlyCheck: openEarlyCheck(db),
@@ -92,8 +97,13 @@ export async function compose(config: Config): Promise<Composed> {
       await marks.close()
       for (const { knex } of [db, askingDb, signingDb, limitsDb]) await knex.destroy()
       banks.close()
+      archive?.close()
     },
   }
+}
+
+function archiveOf({ archive }: Config): Archive | undefined {
+  return archive === undefined ? undefined : openArchive(archive.place, archive)
 }
 
 function limitingOf({ rateLimits, masterKey }: Config, db: Database): RateLimiting {

@@ -8,6 +8,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import { BankUnavailable } from '../broker/bank_port.ts'
 import { errorCode } from '../storage/error_code.ts'
+import { marking } from '../storage/owned_sockets.ts'
 import { EgressRefused } from './egress_refused.ts'
 import { isPublicAddress, publicLookup, resolveBySystem, type Resolve } from './public_address.ts'
 
@@ -123,17 +124,6 @@ function admit(
   if (!sandbox && isIP(address) !== 0 && !isPublicAddress(address))
     throw new EgressRefused('private_address', host)
   return url
-}
-
-/** Remembers the sockets that an agent opens. */
-function marking<A extends HttpAgent>(agent: A, owned: WeakSet<object>): A {
-  const create = agent.createConnection.bind(agent)
-  agent.createConnection = (options, callback) => {
-    const socket = create(options, callback)
-    if (socket) owned.add(socket)
-    return socket
-  }
-  return agent
 }
 
 interface Exchange {

@@ -52,7 +52,14 @@ export interface BanksConfig {
  */
 export function openBanks(
   config: BanksConfig,
-  { onStray }: { onStray: (stray: Stray) => void },
+  {
+    onStray,
+    others = [],
+  }: {
+    onStray: (stray: Stray) => void
+    /** What else may open sockets, each to places of its own. */
+    others?: readonly Pick<Gateway, 'owns'>[]
+  },
 ): {
   readonly port: BankPort
   readonly gateway: Gateway
@@ -72,7 +79,7 @@ export function openBanks(
   const keySets = openKeySets({ sandbox })
   const gateways = [gateway, keySets.gateway]
   const tripwire = watchSockets({
-    gateway: { owns: (opened) => gateways.some((one) => one.owns(opened)) },
+    gateway: { owns: (opened) => [...gateways, ...others].some((one) => one.owns(opened)) },
     databases: config.databases,
     onStray,
   })

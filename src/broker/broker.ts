@@ -1,3 +1,4 @@
+import type { Archive } from '../storage/archive.ts'
 import type { Database } from '../storage/database.ts'
 import type { Class } from '../consent/class.ts'
 import type { EarlyCheck } from '../storage/early_check.ts'
@@ -18,6 +19,8 @@ export interface Broker {
   /** The key of each bank's ledger. */
   readonly keys: ReadonlyMap<string, LedgerKey>
   readonly marks: MarkStore
+  /** Where ledgers are exported to; absent where they are not. */
+  readonly archive?: Archive
   readonly bankPort: BankPort
   readonly vault: Vault
   readonly earlyCheck: EarlyCheck
