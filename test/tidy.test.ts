@@ -37,7 +37,9 @@ const files = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: t
 
 function importsOf(file: string): string[] {
   const source = readFileSync(file, 'utf8')
-  return [...source.matchAll(/(?:from|import)\s*\(?'([^']+)'/g)].map((match) => match[1] ?? '')
+  return [...source.matchAll(/(?<!')\b(?:from|import)\s*\(?'([^']+)'/g)].map(
+    (match) => match[1] ?? '',
+  )
 }
 
 const folderOf = (file: string) => relative(join(root, 'src'), file).split('/')[0] ?? ''

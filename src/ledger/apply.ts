@@ -11,12 +11,14 @@ import {
 } from '../consent/consent.ts'
 import type { RefusalReason } from '../consent/refusal.ts'
 import type { Terms } from '../consent/terms.ts'
-import { openApproval, outOfOrder, type VerifyJws } from './approval.ts'
+import { openApproval, outOfOrder } from './approval.ts'
+import type { SignedFor, VerifyJws } from './bank_jws.ts'
 import { CanonicalError } from './canonical.ts'
 import type { Bodies, Entry } from './entry.ts'
 import { isKeyName, misuse } from './key.ts'
 import type { Replay } from './replay.ts'
-import { Violation } from './violation.ts'
+import { addReconciled, addStatement, openStatement, outOfRange } from './statement.ts'
+import { Violation, type Rule } from './violation.ts'
 
 type Of<Kind extends Entry['kind']> = Extract<Entry, { kind: Kind }>
 type Opening = { readonly genesis: Bodies['genesis']; readonly verify: VerifyJws }
@@ -50,6 +52,16 @@ export function apply(state: Replay, entry: Entry, opening: Opening): void {
     case 'epoch':
       if (entry.body.size !== entry.n)
         throw new Violation(entry.n, 'epoch', 'it covers another size than its own index')
+      return
+    case 'statement':
+      return stated(state, entry, opening)
+    case 'reconcile': {
+      const refused = addReconciled(state.completeness, entry)
+      if (refused !== undefined) throw new Violation(entry.n, 'reconcile', refused)
+      return
+    }
+    case 'erasure':
+      return erase(state, entry)
   }
 }
 
@@ -62,9 +74,11 @@ function use(state: Replay, { n, body }: Of<'key'>, { genesis }: Opening): void 
   keys.set(structuredClone(body.key), body.use)
 }
 
-function approve(state: Replay, { n, at, body }: Of<'recipient.approve'>, opening: Opening): void {
-  const { recipient, class: named, purposes, clusters, keys, jws, iat } = body
-  if (JSON.stringify(saysOf(openJws(n, jws, opening))) !== JSON.stringify(saysOf(body)))
+function approve(state: Replay, entry: Of<'recipient.approve'>, opening: Opening): void {
+  const { n, at, body } = entry
+  const { recipient, class: named, purposes, clusters, keys, iat } = body
+  const signed = opened(entry, 'approval', opening, openApproval)
+  if (JSON.stringify(saysOf(signed)) !== JSON.stringify(saysOf(body)))
     throw new Violation(n, 'approval', 'the entry says other than the bank signed')
   if (!mayBeApproved(named)) throw new Violation(n, 'approval', `class ${named} can never receive`)
   const refused = outOfOrder(state.approvals.get(recipient), { iat, at })
@@ -74,12 +88,18 @@ function approve(state: Replay, { n, at, body }: Of<'recipient.approve'>, openin
   state.approvals.set(kept.recipient, kept)
 }
 
-function openJws(n: number, jws: string, { genesis, verify }: Opening) {
+/** What a bank signed, opened for this ledger; what cannot be opened breaks the rule. */
+function opened<T>(
+  { n, body }: { n: number; body: { jws: string } },
+  rule: Rule,
+  { genesis, verify }: Opening,
+  open: (jws: string, ledger: SignedFor) => T,
+): T {
   const { bank, origin, bank_key: key } = genesis
   try {
-    return openApproval(jws, { bank, origin, key, verify })
+    return open(body.jws, { bank, origin, key, verify })
   } catch (error) {
-    if (error instanceof CanonicalError) throw new Violation(n, 'approval', error.message)
+    if (error instanceof CanonicalError) throw new Violation(n, rule, error.message)
     throw error
   }
 }
@@ -154,6 +174,29 @@ const termsOf = (body: Terms): Terms => ({
   disclosure: body.disclosure,
 })
 
+/** A bank's statement: it says what the bank signed, and comes after the one before it. */
+function stated({ completeness }: Replay, entry: Of<'statement'>, opening: Opening): void {
+  const { n, at, body } = entry
+  const signed = opened(entry, 'statement', opening, openStatement)
+  const isSaid = (['count', 'from', 'iat', 'root', 'to'] as const).every(
+    (member) => signed[member] === body[member],
+  )
+  if (!isSaid) throw new Violation(n, 'statement', 'the entry says other than the bank signed')
+  const refused = outOfRange(body, { end: completeness.end, at })
+  if (refused !== undefined) throw new Violation(n, 'statement', refused)
+  addStatement(completeness, entry)
+}
+
+function erase({ consents, erased }: Replay, { n, body }: Of<'erasure'>): void {
+  for (const id of body.consents) {
+    const consent = consents.get(id)
+    if (consent === undefined) throw new Violation(n, 'erasure', 'a consent was never granted')
+    if (consent.state === 'active') throw new Violation(n, 'erasure', 'a consent is active')
+    if (erased.has(id)) throw new Violation(n, 'erasure', 'a consent was erased before')
+    erased.add(structuredClone(id))
+  }
+}
+
 function release(state: Replay, { n, at, body }: Of<'release'>): void {
   const consent = state.consents.get(body.consent)
   const approval = state.approvals.get(body.recipient)
@@ -163,6 +206,7 @@ function release(state: Replay, { n, at, body }: Of<'release'>): void {
     throw new Violation(n, 'release', 'the purpose is not the one consented to')
   if (body.clusters.includes('TRANSACTIONS') !== (body.since !== undefined))
     throw new Violation(n, 'release', 'since belongs to transactions, and they to it')
+  state.completeness.fetches += body.fetches.length
 }
 
 const words = (reason: RefusalReason) => reason.replaceAll('_', ' ')

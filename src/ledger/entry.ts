@@ -22,8 +22,14 @@ import type { Totals } from './totals.ts'
 /** An entry's canonical bytes are at most this long. */
 export const entry_bytes_max = 4096
 
-/** A bank's signed approval is at most this long, so that the entry that carries it fits. */
-export const approval_jws_chars_max = 3000
+/** What a bank signs is at most this long, so that the entry that carries it fits. */
+export const bank_jws_chars_max = 3000
+
+/** How many requests one statement of a bank counts at most. */
+export const statement_interactions_max = 50_000
+
+/** How many consents one `erasure` entry names at most, so that it fits. */
+export const erasure_consents_max = 32
 
 /** A public JSON Web Key (RFC 7517), as genesis carries the bank's. */
 export type PublicJwk = Readonly<Record<string, string>>
@@ -84,6 +90,33 @@ export interface Bodies {
     salt: string
   }
   epoch: { size: number }
+  /** What a bank says it served to the broker: how many requests from `from` until before `to`, and the root of their ids. */
+  statement: {
+    count: number
+    from: string
+    /** When the bank signed, seconds since the epoch. */
+    iat: number
+    jws: string
+    root: string
+    to: string
+  }
+  /** What became of the requests that the statement at this index names, and of the releases before the index `upto`. */
+  reconcile: Reconciled & { statement: number; upto: number }
+  erasure: { consents: readonly string[] }
+}
+
+/** Requests that a bank stated, by what became of them, and those that it should have stated. */
+export interface Reconciled {
+  /** Stated, and named by a release. */
+  readonly released: number
+  /** Stated, and refused when the bank had answered: a `refusal` entry counts it. */
+  readonly refused: number
+  /** Stated, and dropped: the consent had ended meanwhile, or the broker stopped. */
+  readonly dropped: number
+  /** Stated, and never made by the broker: one too many. */
+  readonly unknown: number
+  /** Named by a release, and not stated: one too few. */
+  readonly missing: number
 }
 
 interface Chained {
@@ -180,7 +213,7 @@ const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
     class: someClass,
     clusters: someClusters,
     iat: index,
-    jws: string(approval_jws_chars_max),
+    jws: string(bank_jws_chars_max),
     keys: list(sha256, { min: 0, max: 8 }),
     purposes: list(iri, { min: 1, max: 16 }),
     recipient: name,
@@ -232,6 +265,26 @@ const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
     salt: random128,
   }),
   epoch: object<Bodies['epoch']>({ size: index }),
+  statement: object<Bodies['statement']>({
+    count: integer(0, statement_interactions_max),
+    from: time,
+    iat: index,
+    jws: string(bank_jws_chars_max),
+    root: sha256,
+    to: time,
+  }),
+  reconcile: object<Bodies['reconcile']>({
+    dropped: index,
+    missing: index,
+    refused: index,
+    released: index,
+    statement: index,
+    unknown: index,
+    upto: index,
+  }),
+  erasure: object<Bodies['erasure']>({
+    consents: list(consentId, { min: 1, max: erasure_consents_max }),
+  }),
 }
 
 /** The kinds a ledger opened by this version declares in its genesis entry. */

@@ -1,10 +1,11 @@
 import type { Consent } from '../consent/consent.ts'
 import type { Approval } from '../consent/terms.ts'
 import { apply } from './apply.ts'
-import type { VerifyJws } from './approval.ts'
+import type { VerifyJws } from './bank_jws.ts'
 import { CanonicalError } from './canonical.ts'
 import { consentOf, readEntry, type Bodies, type Entry } from './entry.ts'
 import type { KeyOwner, KeyUse } from './key.ts'
+import { startCompleteness, type Completeness } from './statement.ts'
 import { delta, totalNames, type Totals } from './totals.ts'
 import { Violation } from './violation.ts'
 
@@ -27,6 +28,10 @@ export interface Replay {
   approvals: Map<string, SignedApproval>
   consents: Map<string, Consent>
   trails: Map<string, Trail>
+  /** What the bank stated, and what came of comparing it. */
+  readonly completeness: Completeness
+  /** The consents that `erasure` entries name. */
+  erased: Set<string>
 }
 
 export interface SignedApproval extends Approval {
@@ -54,6 +59,8 @@ export function startReplay(): Replay {
     approvals: new Map(),
     consents: new Map(),
     trails: new Map(),
+    completeness: startCompleteness(),
+    erased: new Set(),
   }
 }
 

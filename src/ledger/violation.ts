@@ -16,6 +16,11 @@ export const rules = {
     'A release is covered, at its time, by an active consent and a standing approval: recipient, class, accounts, clusters, purpose and lookback.',
   refusal: 'The reason of a refusal was declared by genesis or by a policy entry before it.',
   epoch: 'An epoch covers exactly the entries before it.',
+  statement:
+    'A statement says what the bank signed for this ledger, about a time that has passed and that no statement before it covers.',
+  reconcile:
+    'A reconciliation is of the oldest statement without one, and what became of the requests adds up to those stated.',
+  erasure: 'An erasure names consents that were granted and are no longer active, each once.',
 } as const
 
 export type Rule = keyof typeof rules

@@ -8,7 +8,7 @@ import {
   type KeyObject,
   type VerifyKeyObjectInput,
 } from 'node:crypto'
-import type { VerifyJws } from '../ledger/approval.ts'
+import type { VerifyJws } from '../ledger/bank_jws.ts'
 import type { JsonObject } from '../ledger/json_object.ts'
 import { sha256Text } from './sha256.ts'
 

@@ -1,7 +1,8 @@
 import type { Class } from '../consent/class.ts'
-import type { Bodies, PublicJwk } from '../ledger/entry.ts'
+import type { Bodies, PublicJwk, Reconciled } from '../ledger/entry.ts'
 import { activeKeys } from '../ledger/key.ts'
 import type { Rule } from '../ledger/replay.ts'
+import { uncovered_ms } from '../ledger/statement.ts'
 import type { Totals } from '../ledger/totals.ts'
 import type { Checkpoint } from '../merkle/checkpoint.ts'
 import { encodeBase64 } from '../merkle/encoding.ts'
@@ -87,6 +88,20 @@ export interface Counts {
     readonly class: Class
     readonly suspended: boolean
   }[]
+  readonly statements: StatementCounts
+}
+
+/** What the bank stated that it served, held against the releases. */
+export interface StatementCounts extends Reconciled {
+  readonly statements: number
+  /** Statements that are not reconciled yet. */
+  readonly waiting: number
+  /** Requests that the bank stated. */
+  readonly served: number
+  /** How long no statement covers, of the time from the first entry to the last. */
+  readonly uncovered_ms: number
+  /** Below this index every release in a time that statements cover is compared. */
+  readonly upto: number
 }
 
 /** Puts together what was found. */
@@ -172,6 +187,15 @@ function countsOf({ state, refusals }: Walk, genesis: Bodies['genesis'], first: 
       class: named,
       suspended,
     })),
+    statements: statementsOf(state, first),
+  }
+}
+
+function statementsOf({ completeness, at: last }: Walk['state'], first: string): StatementCounts {
+  const { statements, waiting, served, upto, reconciled } = completeness
+  return {
+    ...{ statements, waiting: waiting.length, served, ...reconciled, upto },
+    uncovered_ms: uncovered_ms(completeness, { first, last }),
   }
 }
 

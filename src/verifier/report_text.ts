@@ -1,6 +1,13 @@
 import { classNames, type Class } from '../consent/class.ts'
 import { rules } from '../ledger/replay.ts'
-import { checks, type Check, type Counts, type Finding, type Report } from './report.ts'
+import {
+  checks,
+  type Check,
+  type Counts,
+  type Finding,
+  type Report,
+  type StatementCounts,
+} from './report.ts'
 
 /** A report for people to read. */
 export function reportText(report: Report): string {
@@ -90,6 +97,7 @@ function countLines({
   refusals_by_reason,
   consents,
   recipients,
+  statements,
 }: Counts): string[] {
   const reasons = Object.entries(refusals_by_reason).toSorted(([, a], [, b]) => b - a)
   return [
@@ -106,6 +114,8 @@ function countLines({
     'Consents',
     ...Object.entries(consents).map(([what, times]) => tally(what, times)),
     '',
+    ...statementLines(statements),
+    '',
     'Recipients that the bank approved',
     ...(recipients.length === 0 ? ['  none'] : []),
     ...recipients.map(
@@ -113,6 +123,43 @@ function countLines({
         `  ${recipient} (${named.replaceAll('_', ' ')})${suspended ? ', suspended' : ''}`,
     ),
   ]
+}
+
+function statementLines(stated: StatementCounts): string[] {
+  const { statements, waiting, served, uncovered_ms, unknown, missing } = stated
+  if (statements === 0)
+    return [
+      'Statements of the bank',
+      '  None: nobody but the broker says that the releases are all.',
+    ]
+  const mismatches = unknown + missing
+  return [
+    'Statements of the bank, of what it served to the broker',
+    tally('statements', statements),
+    tally('not reconciled yet', waiting),
+    tally('requests served', served),
+    tally('of them released', stated.released),
+    tally('of them refused', stated.refused),
+    tally('of them dropped', stated.dropped),
+    tally('of them unknown to the broker', unknown),
+    tally('released, and not stated', missing),
+    mismatches === 0
+      ? '  What the bank stated and what was released agree, as far as they are compared.'
+      : `  MISMATCH. ${count(mismatches, 'request is', 'requests are')} in one of the two records only.`,
+    `  No statement covers ${duration(uncovered_ms)} of the time from the first entry to the last.`,
+  ]
+}
+
+/** Days, hours and minutes, or seconds where there are none. */
+function duration(ms: number): string {
+  const minutes = Math.floor(ms / 60_000)
+  const parts = [
+    [Math.floor(minutes / 1_440), 'd'],
+    [Math.floor(minutes / 60) % 24, 'h'],
+    [minutes % 60, 'min'],
+  ] as const
+  const said = parts.filter(([n]) => n > 0).map(([n, unit]) => `${n} ${unit}`)
+  return said.length > 0 ? said.join(' ') : `${Math.ceil(ms / 1000)} s`
 }
 
 const tally = (what: string, n: number) =>

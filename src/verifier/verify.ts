@@ -1,4 +1,4 @@
-import type { VerifyJws } from '../ledger/approval.ts'
+import type { VerifyJws } from '../ledger/bank_jws.ts'
 import type { PublicJwk } from '../ledger/entry.ts'
 import { activeKeys } from '../ledger/key.ts'
 import { openCheckpoint, type Checkpoint } from '../merkle/checkpoint.ts'

@@ -1,4 +1,4 @@
-import type { VerifyJws } from '../ledger/approval.ts'
+import type { VerifyJws } from '../ledger/bank_jws.ts'
 import { replayEntry, startReplay, Violation, type Replay } from '../ledger/replay.ts'
 import { equalBytes, hashBytes, type Hash, type Hasher } from '../merkle/hash.ts'
 import { tilePath, tileWidth, widthAt, type Tile } from '../merkle/tiles.ts'

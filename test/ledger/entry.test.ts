@@ -33,6 +33,9 @@ function everyKind(): Uint8Array[] {
   ledger.expire(ledger.grant())
   ledger.epoch()
   ledger.suspend()
+  ledger.statement()
+  ledger.reconcile()
+  ledger.erase([consent])
   return ledger.entries
 }
 

@@ -23,7 +23,13 @@ const happenings = {
   },
   revoke({ ledger, ends }, pick) {
     const consent = chosen(ends, pick)
-    if (consent !== undefined && ends.delete(consent)) ledger.revoke(consent)
+    if (consent === undefined || !ends.delete(consent)) return
+    ledger.revoke(consent)
+    if (pick % 2 === 0) ledger.erase([consent])
+  },
+  state({ ledger }, pick) {
+    ledger.statement({ count: pick % 3 })
+    ledger.reconcile({ released: 0, dropped: pick % 3 })
   },
   expire({ ledger, ends }, pick) {
     const consent = chosen(ends, pick)

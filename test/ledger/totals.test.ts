@@ -17,6 +17,9 @@ function entriesOfAHistory() {
   ledger.expire(ledger.grant())
   ledger.epoch()
   ledger.suspend()
+  ledger.statement()
+  ledger.reconcile()
+  ledger.erase([consent])
   return ledger.entries.map(readEntry)
 }
 
@@ -37,6 +40,9 @@ describe('the totals', () => {
       ['consent.expire', { name: 'expiries', by: 1 }],
       ['epoch', undefined],
       ['recipient.suspend', undefined],
+      ['statement', undefined],
+      ['reconcile', undefined],
+      ['erasure', undefined],
     ])
     expect(new Set(raised.map(([kind]) => kind))).toEqual(new Set(kinds))
   })

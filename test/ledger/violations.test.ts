@@ -352,6 +352,109 @@ const broken: { readonly [R in Rule]: Readonly<Record<string, Broken>> } = {
     'an epoch of fewer entries': (ledger) => ledger.epoch({ size: 2 }),
     'an epoch of more entries': (ledger) => ledger.epoch({ size: 4 }),
   },
+  statement: {
+    'a signature by another key': (ledger) => ledger.statement({}, { key: newBankKey() }),
+    'a signature of something else': (ledger) => {
+      ledger.statement()
+      tamper(ledger, ({ body }) => (body['jws'] = `${String(body['jws']).slice(0, -6)}AAAAAA`))
+    },
+    'a JWS that is an approval': (ledger) =>
+      ledger.statement({}, { header: { alg: 'ES256', typ: approval_typ } }),
+    'a statement for another ledger': (ledger) =>
+      ledger.statement({}, { claims: { aud: 'broker.example/ledger/citi' } }),
+    'a statement by another bank': (ledger) => ledger.statement({}, { claims: { iss: 'citi' } }),
+    'a statement of fewer requests': (ledger) =>
+      ledger.statement({ count: 2 }, { claims: { count: 1 } }),
+    'a statement of other requests': (ledger) =>
+      ledger.statement({}, { claims: { root: random256() } }),
+    'a statement of another beginning': (ledger) =>
+      ledger.statement({}, { claims: { from: '2025-12-31T00:00:00.000Z' } }),
+    'a statement of another end': (ledger) =>
+      ledger.statement({}, { claims: { to: '2026-01-01T00:00:01.000Z' } }),
+    'a statement signed at another time': (ledger) => ledger.statement({}, { claims: { iat: 7 } }),
+    'a statement without a count': (ledger) => ledger.statement({}, { claims: { count: 'none' } }),
+    'a statement without a root': (ledger) => ledger.statement({}, { claims: { root: 7 } }),
+    'a statement that ends as it begins': (ledger) => ledger.statement({ from: ledger.time() }),
+    'a statement of a time to come': (ledger) =>
+      ledger.statement({ to: new Date(Date.parse(ledger.time()) + 60_001).toISOString() }),
+    'a statement signed at a time to come': (ledger) =>
+      ledger.statement({ iat: Date.parse(ledger.time()) / 1000 + 61 }),
+    'a statement signed before its end': (ledger) => {
+      ledger.wait(120_000)
+      ledger.statement({ iat: Date.parse(ledger.time()) / 1000 - 61 })
+    },
+    'the same statement again': (ledger) => {
+      ledger.statement()
+      ledger.append('statement', decodeEntry(ledger.entries.at(-1) ?? new Uint8Array()).body)
+    },
+    'a statement that overlaps with one before': (ledger) => {
+      const to = Date.parse(ledger.time())
+      ledger.statement()
+      ledger.statement({ from: new Date(to - 1).toISOString() })
+    },
+  },
+  reconcile: {
+    'a reconciliation of nothing': (ledger) => ledger.reconcile(),
+    'a reconciliation of another entry': (ledger) => {
+      ledger.statement()
+      ledger.reconcile({ statement: 2 })
+    },
+    'a second reconciliation': (ledger) => {
+      ledger.statement()
+      ledger.reconcile()
+      ledger.reconcile()
+    },
+    'a reconciliation out of turn': (ledger) => {
+      ledger.statement()
+      ledger.statement()
+      ledger.reconcile()
+    },
+    'a request that nothing became of': (ledger) => {
+      ledger.statement({ count: 2 })
+      ledger.reconcile({ released: 0, dropped: 1 })
+    },
+    'a request that two things became of': (ledger, consent) => {
+      ledger.release(consent)
+      ledger.statement({ count: 1 })
+      ledger.reconcile({ unknown: 1 })
+    },
+    'a request released that no release names': (ledger) => {
+      ledger.statement({ count: 1 })
+      ledger.reconcile()
+    },
+    'more missing than were released': (ledger, consent) => {
+      ledger.release(consent)
+      ledger.statement()
+      ledger.reconcile({ missing: 1 })
+      ledger.statement()
+      ledger.reconcile({ missing: 1 })
+    },
+    'releases to come': (ledger) => {
+      ledger.statement()
+      ledger.reconcile({ upto: ledger.entries.length + 1 })
+    },
+    'releases that were compared before': (ledger) => {
+      ledger.statement()
+      ledger.reconcile()
+      ledger.statement()
+      ledger.reconcile({ upto: 1 })
+    },
+  },
+  erasure: {
+    'an erasure of an active consent': (ledger, consent) => ledger.erase([consent]),
+    'an erasure of an active consent among others': (ledger, consent) => {
+      const ended = ledger.grant()
+      ledger.revoke(ended)
+      ledger.erase([ended, consent])
+    },
+    'an erasure of a consent that was never granted': (ledger) =>
+      ledger.erase([`us-bank.${random128()}`]),
+    'a second erasure': (ledger, consent) => {
+      ledger.revoke(consent)
+      ledger.erase([consent])
+      ledger.erase([consent])
+    },
+  },
 }
 
 describe.each(Object.keys(rules) as Rule[])('the rule %s', (rule) => {

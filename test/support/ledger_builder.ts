@@ -7,6 +7,7 @@ import { earliestDate, type Approval } from '../../src/consent/terms.ts'
 import { approval_typ } from '../../src/ledger/approval.ts'
 import { canonical, type Json } from '../../src/ledger/canonical.ts'
 import { kinds, type Bodies, type Draft } from '../../src/ledger/entry.ts'
+import { statement_typ } from '../../src/ledger/statement.ts'
 import { addTotals, noTotals, totalNames, type Totals } from '../../src/ledger/totals.ts'
 
 /** A P-256 key pair such as a bank signs approvals with. */
@@ -28,8 +29,8 @@ interface Envelope {
   totals?: Totals
 }
 
-/** What a bank's approval is signed with and for. */
-interface Signing {
+/** What a bank's word is signed with and for. */
+export interface Signing {
   key: BankKey
   header: Readonly<Record<string, Json>>
   claims: Readonly<Record<string, Json>>
@@ -61,6 +62,11 @@ export interface LedgerBuilder {
   release(consent: string, body?: Partial<Bodies['release']>): number
   refuse(body?: Partial<Bodies['refusal']>): number
   epoch(body?: Partial<Bodies['epoch']>): number
+  /** A statement of what the bank served since the one before it. */
+  statement(body?: Partial<Bodies['statement']>, signing?: Partial<Signing>): number
+  /** Reconciles the newest statement: all that it counts was released, unless the test says otherwise. */
+  reconcile(body?: Partial<Bodies['reconcile']>): number
+  erase(consents: readonly string[]): number
 }
 
 const utf8 = new TextEncoder()
@@ -108,6 +114,7 @@ export function openLedger({
   let totals: Totals = noTotals
   let now = Date.UTC(2026, 0, 1)
   let signedAt = 0
+  let newest = { n: 0, count: 0, to: new Date(now).toISOString() }
 
   const time = () => new Date(now).toISOString()
 
@@ -162,8 +169,9 @@ export function openLedger({
       const body = { iat: signedAt, ...approvalBody(approval) }
       return append('recipient.approve', {
         ...body,
-        jws: signApproval({
+        jws: signJws({
           key: bankKey,
+          header: { alg: 'ES256', typ: approval_typ },
           ...signing,
           claims: { iss: bank, aud: origin, ...body, ...signing?.claims },
         }),
@@ -202,6 +210,26 @@ export function openLedger({
         ...body,
       }),
     epoch: (body) => append('epoch', { size: entries.length, ...body }),
+    statement(body, signing) {
+      const iat = Math.floor(now / 1000)
+      const said = { count: 0, from: newest.to, iat, root: random256(), to: time(), ...body }
+      newest = { n: entries.length, count: said.count, to: said.to }
+      return append('statement', {
+        ...said,
+        jws: signJws({
+          key: bankKey,
+          header: { alg: 'ES256', typ: statement_typ },
+          ...signing,
+          claims: { iss: bank, aud: origin, ...said, ...signing?.claims },
+        }),
+      })
+    },
+    reconcile: (body) =>
+      append('reconcile', {
+        ...{ dropped: 0, missing: 0, refused: 0, unknown: 0, released: newest.count },
+        ...{ statement: newest.n, upto: newest.n, ...body },
+      }),
+    erase: (consents) => append('erasure', { consents }),
   }
 }
 
@@ -217,12 +245,8 @@ function approvalBody(approval: Partial<Approval & { iat: number }> = {}) {
   }
 }
 
-/** Signs what a bank approves as a compact JWS, ES256. */
-function signApproval({
-  key,
-  header = { alg: 'ES256', typ: approval_typ },
-  claims,
-}: Partial<Signing> & Pick<Signing, 'key' | 'claims'>): string {
+/** Signs what a bank says as a compact JWS, ES256. */
+export function signJws({ key, header, claims }: Signing): string {
   const part = (value: Json) => Buffer.from(canonical(value)).toString('base64url')
   const input = `${part(header)}.${part(claims)}`
   const signature = sign('sha256', Buffer.from(input), {

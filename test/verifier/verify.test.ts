@@ -33,6 +33,7 @@ describe('a sound ledger', () => {
         refusals: { data_subject: 0, messaging_platform: 0, advertising: 148, third_party: 0 },
         refusals_by_reason: { class_denied: 148 },
         consents: { granted: 1, replaced: 0, revoked: 1, expired: 0, active: 0 },
+        statements: { statements: 0 },
         recipients: [
           { recipient: 'messenger.example', class: 'messaging_platform', suspended: false },
         ],
