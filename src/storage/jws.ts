@@ -10,6 +10,8 @@ import {
 } from 'node:crypto'
 import type { VerifyJws } from '../ledger/bank_jws.ts'
 import type { JsonObject } from '../ledger/json_object.ts'
+import { readJwsKey, rsa_bits, rsa_exponent, signatureBytes } from '../ledger/jws_key.ts'
+import { verifyEd25519 } from './node_crypto.ts'
 import { sha256Text } from './sha256.ts'
 
 /**
@@ -51,11 +53,6 @@ type Algorithm = keyof typeof algorithms
 export type Jwk = JsonObject
 
 export const algorithmNames = Object.keys(algorithms) as readonly Algorithm[]
-
-const rsa_bits = { min: 2048, max: 4096 } as const
-
-/** With an exponent of 1 anyone signs; by a long one, each verification takes milliseconds. */
-const rsa_exponent = { min: 65_537n, max: 2n ** 32n } as const
 
 /** A JWS (a JWT is one) or a key that is not acceptable; the message says why and repeats nothing that was sent. */
 export class JwsError extends Error {
@@ -180,21 +177,17 @@ export function isSignedBy(
   })
 }
 
-/**
- * JWS signatures for replay, which must say the same in ten years: only the kind of the key decides, not what it says of its
- * use. False for any other key or algorithm.
- */
+/** JWS signatures for replay, which must say the same in ten years and in a browser. False for any other key or algorithm. */
 export const verifyJws: VerifyJws = (jwk, alg, input, signature) => {
+  const key = readJwsKey(jwk, alg)
+  if (key === undefined || signature.length !== signatureBytes(key)) return false
+  if (key.alg === 'EdDSA') return verifyEd25519(key.x, input, signature)
+  const { digest, options, members } = algorithms[key.alg]
+  const taken = Object.fromEntries(members.map((name) => [name, jwk[name]]))
   try {
-    const algorithm = algorithmOf(alg)
-    if (!isTakenBy(algorithm, jwk)) return false
-    const key = createPublicKey({ key: { ...jwk }, format: 'jwk' })
-    const { digest, options } = algorithms[algorithm]
-    return (
-      (key.asymmetricKeyDetails?.modulusLength ?? rsa_bits.min) >= rsa_bits.min &&
-      verify(digest, input, { key, ...options }, signature)
-    )
+    const imported = createPublicKey({ key: taken, format: 'jwk' })
+    return verify(digest, input, { key: imported, ...options }, signature)
   } catch {
-    return false
+    return false // a point that is not on the curve
   }
 }

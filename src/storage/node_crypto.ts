@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, hash, sign, verify } from 'node:crypto'
+import { isEd25519Key } from '../merkle/ed25519.ts'
 import { hashBytes, type Hasher } from '../merkle/hash.ts'
 import type { SignEd25519, VerifyEd25519 } from '../merkle/vkey.ts'
 
@@ -22,7 +23,7 @@ export const nodeHasher: Hasher = {
 }
 
 export const verifyEd25519: VerifyEd25519 = (publicKey, message, signature) => {
-  if (publicKey.length !== keyBytes) return false
+  if (!isEd25519Key(publicKey)) return false
   const key = createPublicKey({
     key: Buffer.concat([spkiPrefix, publicKey]),
     format: 'der',
