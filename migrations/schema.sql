@@ -281,6 +281,7 @@ create table ledger_heads (
   at timestamp with time zone not null,
   origin text not null,
   vkey text not null,
+  closed boolean default false not null,
   constraint ledger_heads_pkey PRIMARY KEY (bank_id),
   constraint ledger_heads_edge_check CHECK (((length(edge) % 32) = 0)),
   constraint ledger_heads_size_check CHECK ((size > 0))

@@ -25,9 +25,9 @@ import type { Signing } from './signing.ts'
 export interface Door {
   /**
    * Decides a draft on the state under the bank's lock and, when it becomes an entry, returns after that entry is durable.
-   * Throws `DoorBusy` when the queue is full, `ReleasesStopped` for a release while signing is not in order (nothing is
-   * then in the ledger), and `DoorUnavailable` when the database did not answer in time: the entry may or may not be there,
-   * and the caller must act as if it were not.
+   * Throws `DoorBusy` when the queue is full, `ReleasesStopped` for a release while signing is not in order, `LedgerClosed` for
+   * whatever would change a ledger that was closed (after each of these nothing is in the ledger), and `DoorUnavailable` when the
+   * database did not answer in time: the entry may or may not be there, and the caller must act as if it were not.
    */
   append(bank: string, draft: Draft): Promise<Outcome>
   /** Lets the batches in flight finish; refuses new drafts. */
@@ -74,6 +74,11 @@ export class DoorBusy extends Error {
 
 export class DoorUnavailable extends Error {
   override readonly name = 'DoorUnavailable'
+}
+
+/** The bank's ledger was closed: nothing is entered in it any more. */
+export class LedgerClosed extends Error {
+  override readonly name = 'LedgerClosed'
 }
 
 export class ReleasesStopped extends Error {
@@ -293,6 +298,8 @@ function fold(
 
 function decide(state: LedgerState, draft: Draft, signing: Signing): Decision {
   const decision = draft.decide(state)
+  if (state.closed && changes(decision))
+    throw new LedgerClosed(`the ledger of ${state.bank} is closed`)
   if (draft.releases !== true || 'refused' in decision) return decision
   const stopped = signing.stopped(state.bank)
   if (stopped !== undefined) throw new ReleasesStopped(stopped)
@@ -300,6 +307,9 @@ function decide(state: LedgerState, draft: Draft, signing: Signing): Decision {
     throw new ReleasesStopped(`the ledger has not been signed for ${state.unsignedMs} ms`)
   return decision
 }
+
+const changes = (decision: Decision): boolean =>
+  !('refused' in decision) && (decision.entry !== undefined || decision.effects !== undefined)
 
 /** The entry's bytes; the state is changed only once nothing can fail any more. */
 function enter(state: LedgerState, draft: EntryDraft) {
@@ -338,6 +348,9 @@ function applyEffect(state: LedgerState, effect: Effect): void {
     }
     case 'access_token.revoke':
       state.revokedTokens.add(effect.name)
+      return
+    case 'ledger.close':
+      state.closed = true
       return
     case 'authorization_event.add':
     case 'codes.end':

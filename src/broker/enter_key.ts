@@ -2,7 +2,7 @@ import { keyUses, misuse, type KeyOwner, type KeyUse } from '../ledger/key.ts'
 import type { Broker } from './broker.ts'
 
 /**
- * Enters in a bank's ledger that a key is put to a use; nothing, where it was put to this use, or past it, before. So any number
+ * Enters in a bank's ledger that a key is put to a use; nothing, where it was put to this use, or past it, before, or the ledger is closed. So any number
  * of processes may enter the same step, and a process that died at it does no harm. Throws where the rule `key` forbids it.
  */
 export async function enterKey(
@@ -12,7 +12,8 @@ export async function enterKey(
 ): Promise<void> {
   await broker.door.append(bank, {
     names: { keys: true },
-    decide({ keys }) {
+    decide({ closed, keys }) {
+      if (closed) return {}
       const before = keys[of].get(key)
       if (before !== undefined && keyUses.indexOf(before) >= keyUses.indexOf(use)) return {}
       const refused = misuse(keys[of], { key, use })

@@ -1,6 +1,6 @@
 import { allowedPurposes } from '../consent/purpose.ts'
 import { refusalReasons } from '../consent/refusal.ts'
-import { kinds, writeEntry, type Entry } from '../ledger/entry.ts'
+import { kinds, writeEntry, type Ending, type Entry } from '../ledger/entry.ts'
 import { noTotals, totalNames } from '../ledger/totals.ts'
 import { append, emptyEdge, leafHash } from '../merkle/tree.ts'
 import { inBank } from '../storage/database.ts'
@@ -18,10 +18,15 @@ export class LedgerNotOpened extends Error {
 
 /**
  * Opens a bank's ledger: its mark, its lock, and its first entry. Done once, on purpose, by the operator: a broker never makes a
- * ledger on its own, since a database that lost one would otherwise begin it anew. False when it is open already. Throws
+ * ledger on its own, since a database that lost one would otherwise begin it anew. `predecessor` is the end of the ledger that it follows, if
+ * any. False when it is open already. Throws
  * `LedgerNotOpened` when a mark shows that this origin had a ledger before.
  */
-export async function openLedger(broker: Broker, bankId: string): Promise<boolean> {
+export async function openLedger(
+  broker: Broker,
+  bankId: string,
+  { predecessor }: { predecessor?: Ending | undefined } = {},
+): Promise<boolean> {
   const bank = broker.bankPort.banks.get(bankId)
   const vkey = broker.keys.get(bankId)?.vkey
   if (bank === undefined || vkey === undefined)
@@ -39,6 +44,7 @@ export async function openLedger(broker: Broker, bankId: string): Promise<boolea
       kinds,
       lei: bank.lei,
       origin,
+      ...(predecessor === undefined ? {} : { predecessor }),
       purposes: allowedPurposes,
       reasons: refusalReasons,
       totals: totalNames,

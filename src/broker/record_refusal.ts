@@ -8,7 +8,8 @@ import type { Broker } from './broker.ts'
 
 /**
  * Records that an authenticated client was refused at a bank: counted durably before this returns, and written at once when it
- * is the first of its (client, consent, reason) in the minute; the others follow in one entry when the minute has passed.
+ * is the first of its (client, consent, reason) in the minute; the others follow in one entry when the minute has passed. Those at
+ * a closed ledger stay counted, and are entered nowhere.
  * `consent` must be a consent of this bank, if given. A full or unreachable door loses nothing: the sweeper writes the count.
  */
 export async function recordRefusal(
@@ -44,7 +45,7 @@ function writeTally(key: TallyKey): Draft {
     names: { tally: key, ...(key.consent === '' ? {} : { consents: [key.consent] }) },
     decide(state) {
       const tally = state.tallies.get(tallyName(key))
-      if (tally === undefined || tally.pending === 0) return {}
+      if (tally === undefined || tally.pending === 0 || state.closed) return {}
       return {
         entry: {
           kind: 'refusal',

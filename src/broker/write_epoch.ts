@@ -7,7 +7,8 @@ import type { Broker } from './broker.ts'
 export async function writeEpoch(broker: Broker, bank: string, age_ms: number): Promise<boolean> {
   const outcome = await broker.door.append(bank, {
     names: { epoch: true },
-    decide({ newestEpoch, edge, at }) {
+    decide({ closed, newestEpoch, edge, at }) {
+      if (closed) return {}
       if (newestEpoch !== undefined && newestEpoch.n === edge.size - 1) return {}
       if (newestEpoch !== undefined && Date.parse(at) - Date.parse(newestEpoch.at) < age_ms)
         return {}

@@ -37,8 +37,9 @@ export const commands: Readonly<Record<string, Command>> = {
     run: migrateCommand,
   },
   ledger: {
-    usage: 'open --bank <id> | init-mark --bank <id>',
-    what: "open a bank's ledger, once; or set its mark anew after the marks were lost",
+    usage:
+      'open --bank <id> [--after <checkpoint file> --policy <file> --reason <text>] | init-mark --bank <id> | close --bank <id> --reason <text> [--checkpoint <file>]',
+    what: "open a bank's ledger, once, or one that follows another; set its mark anew after the marks were lost; or close it for ever",
     run: ledgerCommand,
   },
   bank: {

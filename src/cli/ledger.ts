@@ -1,23 +1,63 @@
+import { writeFile } from 'node:fs/promises'
+import { closeLedger } from '../broker/close_ledger.ts'
+import type { Ending } from '../ledger/entry.ts'
+import { MerkleError } from '../merkle/errors.ts'
+import { openUnderPolicy, parsePolicy } from '../merkle/policy.ts'
+import { nodeHasher, verifyEd25519 } from '../storage/node_crypto.ts'
 import { initMark, openLedger } from '../broker/open_ledger.ts'
-import { parseOptions, UsageError } from './arguments.ts'
+import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
 
-/** `countersign ledger open | init-mark`. */
+/** `countersign ledger open | init-mark | close`. */
 export async function ledgerCommand([action, ...argv]: string[]): Promise<number> {
   switch (action) {
     case 'open':
-      return open(parseOptions(argv, ['bank']).one('bank'))
+      return open(parseOptions(argv, ['bank', 'after', 'policy', 'reason']))
     case 'init-mark':
       return setMark(parseOptions(argv, ['bank']).one('bank'))
+    case 'close':
+      return close(parseOptions(argv, ['bank', 'reason', 'checkpoint']))
     default:
-      throw new UsageError('ledger open, or ledger init-mark')
+      throw new UsageError('ledger open, ledger init-mark, or ledger close')
   }
 }
 
-async function open(bank: string): Promise<number> {
-  const opened = await withBroker((broker) => openLedger(broker, bank))
+async function open(options: Arguments): Promise<number> {
+  const bank = options.one('bank')
+  const predecessor = predecessorOf(options)
+  const opened = await withBroker((broker) => openLedger(broker, bank, { predecessor }))
   process.stdout.write(
     opened ? `the ledger of ${bank} is open\n` : `the ledger of ${bank} was open already\n`,
+  )
+  return 0
+}
+
+/** The ledger that this one follows: its last checkpoint has to hold under a policy that comes from elsewhere. */
+function predecessorOf(options: Arguments): Ending | undefined {
+  const after = options.maybe('after')
+  if (after === undefined) return undefined
+  const note = linesOf(after)
+  try {
+    const policy = parsePolicy(nodeHasher, linesOf(options.one('policy')))
+    openUnderPolicy(verifyEd25519, policy, note)
+  } catch (error) {
+    if (error instanceof MerkleError)
+      throw new UsageError(`${after} does not hold under the policy: ${error.message}`)
+    throw error
+  }
+  return { checkpoint: Buffer.from(note).toString('base64url'), reason: options.one('reason') }
+}
+
+/** A file of lines, of which the last one ends too. */
+const linesOf = (path: string): string => `${readArgumentFile(path)}\n`
+
+async function close(options: Arguments): Promise<number> {
+  const [bank, reason] = [options.one('bank'), options.one('reason')]
+  const closing = await withBroker((broker) => closeLedger(broker, { bank, reason }))
+  const file = options.maybe('checkpoint')
+  if (file !== undefined) await writeFile(file, closing.checkpoint)
+  process.stdout.write(
+    `the ledger of ${bank} is closed; ${closing.ended} consents were ended. Its last checkpoint:\n\n${closing.checkpoint}`,
   )
   return 0
 }

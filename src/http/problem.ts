@@ -5,7 +5,7 @@ import { resourceError } from '../authorization/resource_error.ts'
 import { pointingToMetadata } from '../authorization/resource_metadata.ts'
 import { RegistrationRefused } from '../authorization/register_client.ts'
 import { ApprovalRejected } from '../broker/approve_recipient.ts'
-import { DoorBusy, DoorUnavailable, ReleasesStopped } from '../broker/append.ts'
+import { DoorBusy, DoorUnavailable, LedgerClosed, ReleasesStopped } from '../broker/append.ts'
 import { BankRefused, BankUnavailable } from '../broker/bank_port.ts'
 import { FrequencyUsedUp } from '../broker/frequency.ts'
 import { AnswerTooLate } from '../broker/release.ts'
@@ -105,6 +105,12 @@ export function problemOf(error: unknown): Problem {
       ? problem(409, 'approval_out_of_order', error.message)
       : problem(400, 'approval_rejected', error.message)
   if (error instanceof DoorBusy) return retry(1, 'busy', 'the ledger is busy')
+  if (error instanceof LedgerClosed)
+    return problem(
+      503,
+      'ledger_closed',
+      'the ledger of this bank was closed: nothing can be entered',
+    )
   if (error instanceof ReleasesStopped)
     return retry(5, 'releases_stopped', 'no data is released until the ledger is signed again')
   if (

@@ -14,6 +14,7 @@ import type { Terms } from '../consent/terms.ts'
 import { openApproval, outOfOrder } from './approval.ts'
 import type { SignedFor, VerifyJws } from './bank_jws.ts'
 import { CanonicalError } from './canonical.ts'
+import { embeddedCheckpoint } from './embedded_note.ts'
 import type { Bodies, Entry } from './entry.ts'
 import { isKeyName, misuse } from './key.ts'
 import type { Replay } from './replay.ts'
@@ -62,7 +63,19 @@ export function apply(state: Replay, entry: Entry, opening: Opening): void {
     }
     case 'erasure':
       return erase(state, entry)
+    case 'close':
+      return close(state, entry, opening)
   }
+}
+
+function close(state: Replay, { n, body }: Of<'close'>, { genesis }: Opening): void {
+  const last = embeddedCheckpoint(body.checkpoint)
+  if (last?.origin !== genesis.origin || last.size > n)
+    throw new Violation(n, 'close', 'it names no checkpoint of the entries before it')
+  for (const consent of state.consents.values())
+    if (consent.state === 'active')
+      throw new Violation(n, 'close', `consent ${consent.id} is active`)
+  state.closed = true
 }
 
 function use(state: Replay, { n, body }: Of<'key'>, { genesis }: Opening): void {

@@ -3,6 +3,7 @@ import { clusterNames, type Cluster } from '../consent/cluster.ts'
 import { actors, type Actor, type ExpiryCause } from '../consent/consent.ts'
 import { deliveries, limits, type Disclosure, type Terms } from '../consent/terms.ts'
 import { canonical, CanonicalError, type Json } from './canonical.ts'
+import { embedded_note_chars_max } from './embedded_note.ts'
 import { keyOwners, keyUses, type KeyOwner, type KeyUse } from './key.ts'
 import {
   boolean,
@@ -45,6 +46,8 @@ export interface Bodies {
     kinds: readonly string[]
     lei: string
     origin: string
+    /** The ledger that this one follows, which was closed, or lost. */
+    predecessor?: Ending
     purposes: readonly string[]
     reasons: readonly string[]
     totals: readonly string[]
@@ -103,6 +106,7 @@ export interface Bodies {
   /** What became of the requests that the statement at this index names, and of the releases before the index `upto`. */
   reconcile: Reconciled & { statement: number; upto: number }
   erasure: { consents: readonly string[] }
+  close: Ending
 }
 
 /** Requests that a bank stated, by what became of them, and those that it should have stated. */
@@ -117,6 +121,12 @@ export interface Reconciled {
   readonly unknown: number
   /** Named by a release, and not stated: one too few. */
   readonly missing: number
+}
+
+/** How a ledger ended: its last cosigned checkpoint, a note in base64url, and why. */
+export interface Ending {
+  readonly checkpoint: string
+  readonly reason: string
 }
 
 interface Chained {
@@ -167,6 +177,7 @@ const wordPattern = /^[a-z][a-z0-9._]{0,39}$/
 const word = matching(wordPattern, 'a word of the vocabulary')
 const words = list(word, { min: 1, max: 64 })
 const moreWords = list(word, { min: 0, max: 64 })
+const embeddedNote = new RegExp(`^[A-Za-z0-9_-]{1,${embedded_note_chars_max}}$`)
 const index = integer(0)
 const iri = string(200)
 const actor = oneOf(...actors)
@@ -188,6 +199,11 @@ const terms = {
   recipient: name,
 }
 
+const ending = object<Ending>({
+  checkpoint: matching(embeddedNote, 'a signed note, base64url'),
+  reason: string(200),
+})
+
 const evidence = { acr: optional(string(200)), auth_time: optional(index) }
 
 /** The form of every kind's body: exactly these members. */
@@ -198,6 +214,7 @@ const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
     kinds: words,
     lei: matching(/^[A-Z0-9]{20}$/, 'an LEI'),
     origin: string(255),
+    predecessor: optional(ending),
     purposes: list(iri, { min: 1, max: 64 }),
     reasons: words,
     totals: words,
@@ -285,6 +302,7 @@ const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
   erasure: object<Bodies['erasure']>({
     consents: list(consentId, { min: 1, max: erasure_consents_max }),
   }),
+  close: ending,
 }
 
 /** The kinds a ledger opened by this version declares in its genesis entry. */

@@ -3,6 +3,7 @@ import type { Approval } from '../consent/terms.ts'
 import { apply } from './apply.ts'
 import type { VerifyJws } from './bank_jws.ts'
 import { CanonicalError } from './canonical.ts'
+import { embeddedCheckpoint } from './embedded_note.ts'
 import { consentOf, readEntry, type Bodies, type Entry } from './entry.ts'
 import type { KeyOwner, KeyUse } from './key.ts'
 import { startCompleteness, type Completeness } from './statement.ts'
@@ -20,6 +21,8 @@ export interface Replay {
   at: string
   totals: Record<string, number>
   genesis: Bodies['genesis'] | undefined
+  /** Whether the last entry closed the ledger. */
+  closed: boolean
   /** The keys of the ledger and of tokens. */
   keys: Readonly<Record<KeyOwner, Map<string, KeyUse>>>
   kinds: Set<string>
@@ -52,6 +55,7 @@ export function startReplay(): Replay {
     at: '',
     totals: {},
     genesis: undefined,
+    closed: false,
     keys: { ledger: new Map(), tokens: new Map() },
     kinds: new Set(),
     reasons: new Set(),
@@ -70,6 +74,7 @@ export function startReplay(): Replay {
  */
 export function replayEntry(state: Replay, bytes: Uint8Array, verify: VerifyJws): Entry {
   const entry = readNext(state, bytes)
+  if (state.closed) throw new Violation(entry.n, 'close', 'the ledger was closed before it')
   const genesis = opening(state, entry)
   if (!state.kinds.has(entry.kind))
     throw new Violation(entry.n, 'vocabulary', `kind ${entry.kind} is not declared`)
@@ -103,6 +108,9 @@ function opening(state: Replay, entry: Entry): Bodies['genesis'] {
   if (entry.kind !== 'genesis')
     throw new Violation(entry.n, 'genesis', 'the first entry is another')
   const { body } = entry
+  const before = body.predecessor && embeddedCheckpoint(body.predecessor.checkpoint)
+  if (body.predecessor !== undefined && (before === undefined || before.origin === body.origin))
+    throw new Violation(entry.n, 'genesis', 'it follows no other ledger')
   const missing = totalNames.find((name) => !body.totals.includes(name))
   if (missing !== undefined) throw new Violation(entry.n, 'genesis', `total ${missing} is missing`)
   state.genesis = body

@@ -54,6 +54,7 @@ export async function lockAndLoad(
       ...columns(twins, ['linkId', 'recipient', 'purpose', 'delivery']),
     ),
     keys: names.some((one) => one.keys) ? read<LedgerKeyRow>('keys') : [],
+    actives: names.some((one) => one.actives) ? read<{ active: boolean }>('actives') : [],
     epochs: names.some((one) => one.epoch) ? read<EpochRow>('epoch') : [],
   })
   const head = loaded.head[0]
@@ -69,6 +70,7 @@ export async function lockAndLoad(
     vkey: head.vkey,
     at: new Date(Number(head.at_ms)).toISOString(),
     edge: edgeFromBytes(Number(head.size), head.edge),
+    closed: head.closed,
     totals: head.totals,
     unsignedMs: Number(head.unsigned_ms),
     consents: new Map([...loaded.consents, ...twinRows].map((one) => [one.id, recordOf(one)])),
@@ -76,6 +78,7 @@ export async function lockAndLoad(
     revokedTokens: new Set(loaded.tokens.map((one) => one.jti)),
     tallies: new Map(loaded.tallies.map(tallyOf)),
     keys: keysOf(loaded.keys),
+    anyActive: loaded.actives[0]?.active ?? false,
     newestEpoch: loaded.epochs.map((one) => ({ n: Number(one.n), at: one.at.toISOString() }))[0],
     tails: new Map(tails),
   }
@@ -200,7 +203,7 @@ const reads = {
   // clock when that was set back: then how long it waits is counted from the signature before it. The aggregate is there since
   // row-level security allows no index to be searched for what `coalesce` makes of a column: every entry would be read.
   head: `
-    select h.size, h.edge, h.totals, h.origin, h.vkey,
+    select h.size, h.edge, h.totals, h.origin, h.vkey, h.closed,
       floor(extract(epoch from greatest(h.at, clock_timestamp())) * 1000)::bigint as at_ms,
       case when u.n is null then 0 else floor(extract(epoch from clock_timestamp()
         - case when u.at <= clock_timestamp() then u.at else coalesce(s.signed_at, to_timestamp(0)) end) * 1000) end as unsigned_ms
@@ -229,6 +232,7 @@ const reads = {
       and c.terms ->> 'purpose' = w.purpose and c.terms ->> 'delivery' = w.delivery
     left join consent_tails t on t.bank_id = c.bank_id and t.consent_id = c.id`,
   keys: `select ${ledgerKeyColumns} from ledger_keys where bank_id = $1`,
+  actives: `select exists (select from consents where bank_id = $1 and state = 'active') as active`,
   epoch: `select n, at from entries where bank_id = $1 and kind = 'epoch' order by n desc limit 1`,
 } as const
 
@@ -273,6 +277,7 @@ interface HeadRow {
   totals: Totals
   origin: string
   vkey: string
+  closed: boolean
   at_ms: string
   unsigned_ms: string
 }

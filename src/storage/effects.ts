@@ -95,5 +95,7 @@ export function effectQuery(client: Client, bank: string, effect: Effect): Promi
              where c.bank_id = $1 and k.login_index = l.login_index and c.state = 'active')`,
         [bank, effect.linkId],
       )
+    case 'ledger.close':
+      return client.query('update ledger_heads set closed = true where bank_id = $1', [bank])
   }
 }

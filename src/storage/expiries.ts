@@ -1,6 +1,17 @@
 import type { ExpiryCause } from '../consent/consent.ts'
 import { inBank, type Database } from './database.ts'
 
+/** Consents that are active; at most 256. */
+export async function activeConsents(db: Database, bank: string): Promise<string[]> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: { id: string }[] }>(
+      "select id from consents where bank_id = ? and state = 'active' limit 256",
+      [bank],
+    )
+    return rows.map(({ id }) => id)
+  })
+}
+
 /** Active consents past their end, or granted longer ago than this and never redeemed nor released under; at most 256. */
 export async function consentsToEnd(
   db: Database,

@@ -51,6 +51,8 @@ export interface Names {
   readonly tally?: TallyKey
   /** The newest epoch entry. */
   readonly epoch?: true
+  /** Whether any consent is active. */
+  readonly actives?: true
   /** The keys that were entered. */
   readonly keys?: true
   /** The active consent, if any, of this link, recipient, purpose and delivery. */
@@ -65,6 +67,8 @@ export interface LedgerState {
   /** The time of every entry of this batch, RFC 3339 UTC with milliseconds; never before the entry before it. */
   readonly at: string
   readonly edge: RightEdge
+  /** Whether the ledger was closed: nothing is entered any more. */
+  closed: boolean
   totals: Totals
   /** How long the oldest unsigned entry has been waiting, ms; 0 when all are signed. */
   readonly unsignedMs: number
@@ -76,6 +80,8 @@ export interface LedgerState {
   readonly tails: Map<string, number>
   /** The keys that were entered, of both owners, when a draft names them. */
   readonly keys: Readonly<Record<KeyOwner, Map<string, KeyUse>>>
+  /** Whether any consent is active, when a draft asks. */
+  readonly anyActive: boolean
   /** The newest epoch entry's index and time, when a draft names it. */
   newestEpoch: { readonly n: number; readonly at: string } | undefined
 }
@@ -105,3 +111,4 @@ export type Effect =
   | { readonly kind: 'access_token.revoke'; readonly name: string; readonly kept_s: number }
   | { readonly kind: 'bank_token.end'; readonly id: string }
   | { readonly kind: 'devices.end'; readonly linkId: string }
+  | { readonly kind: 'ledger.close' }

@@ -1,5 +1,6 @@
 import type { Class } from '../consent/class.ts'
 import type { Bodies, PublicJwk, Reconciled } from '../ledger/entry.ts'
+import { embeddedCheckpoint } from '../ledger/embedded_note.ts'
 import { activeKeys } from '../ledger/key.ts'
 import type { Rule } from '../ledger/replay.ts'
 import { uncovered_ms } from '../ledger/statement.ts'
@@ -73,6 +74,10 @@ export interface Counts {
   readonly lei: string
   /** The key that the approvals are signed with, as the first entry names it: compare it with the bank's own word. */
   readonly bank_key: PublicJwk
+  /** The ledger that this one says it follows, and why. */
+  readonly predecessor?: { readonly origin: string; readonly size: number; readonly reason: string }
+  /** Whether the last entry closed the ledger for ever. */
+  readonly closed: boolean
   readonly first: string
   readonly last: string
   /** The keys that sign the ledger after its last entry. */
@@ -169,6 +174,8 @@ function countsOf({ state, refusals }: Walk, genesis: Bodies['genesis'], first: 
     bank: genesis.bank,
     lei: genesis.lei,
     bank_key: genesis.bank_key,
+    ...predecessorOf(genesis),
+    closed: state.closed,
     first,
     last: state.at,
     vkeys: activeKeys(state.keys.ledger),
@@ -197,6 +204,11 @@ function statementsOf({ completeness, at: last }: Walk['state'], first: string):
     ...{ statements, waiting: waiting.length, served, ...reconciled, upto },
     uncovered_ms: uncovered_ms(completeness, { first, last }),
   }
+}
+
+function predecessorOf({ predecessor }: Bodies['genesis']): Pick<Counts, 'predecessor'> {
+  const last = predecessor && embeddedCheckpoint(predecessor.checkpoint)
+  return predecessor && last ? { predecessor: { ...last, reason: predecessor.reason } } : {}
 }
 
 const perClass = (totals: Totals, what: 'releases' | 'refusals') => ({

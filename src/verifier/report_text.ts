@@ -37,6 +37,10 @@ export function reportText(report: Report): string {
             row('Bank key', JSON.stringify(counts.bank_key)),
             ...counts.vkeys.map((vkey) => row('Signed by', vkey)),
             row('Entries from', `${counts.first} to ${counts.last}`),
+            ...(counts.closed ? [row('Closed', 'for ever, by the last of them')] : []),
+            ...(counts.predecessor === undefined
+              ? []
+              : [row('Follows', follows(counts.predecessor))]),
           ]),
       ...(earlier === undefined
         ? []
@@ -59,6 +63,9 @@ const row = (name: string, value: string) => `${name.padEnd(16)}${value}`
 
 const count = (n: number, one: string, many: string) =>
   `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`
+
+const follows = ({ origin, size, reason }: NonNullable<Counts['predecessor']>) =>
+  `${origin}, which ended with ${count(size, 'entry', 'entries')}: ${reason}`
 
 const day_ms_max = 8.64e15
 

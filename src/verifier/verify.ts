@@ -1,5 +1,6 @@
 import type { VerifyJws } from '../ledger/bank_jws.ts'
 import type { PublicJwk } from '../ledger/entry.ts'
+import { noteText } from '../ledger/embedded_note.ts'
 import { activeKeys } from '../ledger/key.ts'
 import { openCheckpoint, type Checkpoint } from '../merkle/checkpoint.ts'
 import { readText, type Text } from '../merkle/encoding.ts'
@@ -118,6 +119,7 @@ function compare(newest: Newest, walk: Walk, trusted: Trusted): Finding[] {
       check: 'identity',
       detail: `the first entry opens ${origin ?? 'no ledger'}, not ${checkpoint.origin}`,
     })
+  findings.push(...checkPredecessor(walk, trusted))
   const keys = activeKeys(state.keys.ledger)
   if (
     origin === checkpoint.origin &&
@@ -129,6 +131,25 @@ function compare(newest: Newest, walk: Walk, trusted: Trusted): Finding[] {
       detail: `the checkpoint is not signed by ${keys.join(' or ')}, which the entries name`,
     })
   return findings
+}
+
+/** The last checkpoint of the ledger before this one holds too, where the policy knows that ledger; else it is only said. */
+function checkPredecessor({ state }: Walk, { policy, crypto }: Trusted): Finding[] {
+  const before = state.genesis?.predecessor
+  if (before === undefined) return []
+  try {
+    openUnderPolicy(crypto.verifyEd25519, policy, noteText(before.checkpoint) ?? '')
+    return []
+  } catch (error) {
+    if (!(error instanceof MerkleError)) throw error
+    if (error.code === 'origin') return []
+    return [
+      {
+        check: 'identity',
+        detail: `the ledger that this one follows does not hold: ${error.message}`,
+      },
+    ]
+  }
 }
 
 /** Whether two public keys are one, whatever else is said of them (RFC 7638 §3.2). */

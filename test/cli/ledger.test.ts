@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { countersign, operator, type Operator } from './operator.ts'
 
 let at: Operator
@@ -67,6 +67,44 @@ describe('an operator who sets a broker up', () => {
     )
     expect(code).toBe(1)
     expect(err).toMatch(/\n- \w+ may change entries, leaf_hashes/)
+  })
+})
+
+describe('a ledger', () => {
+  it('is closed for ever, and what follows it needs its last checkpoint under a policy', async () => {
+    const last = await at.file('last', '')
+    const close = () =>
+      at.countersign(
+        'ledger',
+        'close',
+        '--bank',
+        'other-bank',
+        '--reason',
+        'moved',
+        '--checkpoint',
+        last,
+      )
+    expect(await close()).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^the ledger of other-bank is closed; 0 consents were ended/),
+    })
+    const checkpoint = await readFile(last, 'utf8')
+    expect(checkpoint).toMatch(/^broker\.example\/ledger\/other-bank\n2\n/)
+    expect(await close()).toMatchObject({ code: 0, out: expect.stringContaining(checkpoint) })
+    const open = (policy: string) =>
+      at.countersign(
+        ...['ledger', 'open', '--bank', 'first-bank', '--reason', 'moved'],
+        ...['--after', last, '--policy', policy],
+      )
+    const key = at.broker.keys.get('other-bank')?.vkey ?? ''
+    const trusted = await at.file('trusted', `log ${key}\nquorum none\n`)
+    expect(await open(trusted)).toMatchObject({ code: 0 })
+    const other = at.broker.keys.get('first-bank')?.vkey ?? ''
+    const policy = await at.file('foreign', `log ${other}\nquorum none\n`)
+    expect(await open(policy)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('does not hold under the policy'),
+    })
   })
 })
 

@@ -36,6 +36,7 @@ function everyKind(): Uint8Array[] {
   ledger.statement()
   ledger.reconcile()
   ledger.erase([consent])
+  ledger.close()
   return ledger.entries
 }
 

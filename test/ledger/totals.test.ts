@@ -20,6 +20,7 @@ function entriesOfAHistory() {
   ledger.statement()
   ledger.reconcile()
   ledger.erase([consent])
+  ledger.close()
   return ledger.entries.map(readEntry)
 }
 
@@ -43,6 +44,7 @@ describe('the totals', () => {
       ['statement', undefined],
       ['reconcile', undefined],
       ['erasure', undefined],
+      ['close', undefined],
     ])
     expect(new Set(raised.map(([kind]) => kind))).toEqual(new Set(kinds))
   })

@@ -5,6 +5,7 @@ import { totalNames } from '../../src/ledger/totals.ts'
 import {
   alertsPurpose,
   decodeEntry,
+  endingOf,
   newBankKey,
   openLedger,
   purpose,
@@ -50,6 +51,10 @@ const broken: { readonly [R in Rule]: Readonly<Record<string, Broken>> } = {
     'another first entry': (ledger) => {
       ledger.entries.length = 0
       ledger.epoch()
+    },
+    'a genesis that follows itself': (ledger) => {
+      const { entries } = openLedger({ genesis: { predecessor: endingOf(ledger.origin, 1) } })
+      ledger.entries.splice(0, Infinity, ...entries)
     },
     'a genesis that leaves a total out': (ledger) => {
       const { entries } = openLedger({
@@ -453,6 +458,26 @@ const broken: { readonly [R in Rule]: Readonly<Record<string, Broken>> } = {
       ledger.revoke(consent)
       ledger.erase([consent])
       ledger.erase([consent])
+    },
+  },
+  close: {
+    'an entry after it': (ledger, consent) => {
+      ledger.revoke(consent)
+      ledger.close()
+      ledger.epoch()
+    },
+    'a consent that is active': (ledger) => ledger.close(),
+    "another ledger's checkpoint": (ledger, consent) => {
+      ledger.revoke(consent)
+      ledger.close(endingOf('broker.example/ledger/other', 1))
+    },
+    'a checkpoint of entries that come later': (ledger, consent) => {
+      ledger.revoke(consent)
+      ledger.close(endingOf(ledger.origin, ledger.entries.length + 1))
+    },
+    'no checkpoint': (ledger, consent) => {
+      ledger.revoke(consent)
+      ledger.close({ checkpoint: 'A' })
     },
   },
 }

@@ -67,6 +67,7 @@ export interface LedgerBuilder {
   /** Reconciles the newest statement: all that it counts was released, unless the test says otherwise. */
   reconcile(body?: Partial<Bodies['reconcile']>): number
   erase(consents: readonly string[]): number
+  close(body?: Partial<Bodies['close']>): number
 }
 
 const utf8 = new TextEncoder()
@@ -230,7 +231,14 @@ export function openLedger({
         ...{ statement: newest.n, upto: newest.n, ...body },
       }),
     erase: (consents) => append('erasure', { consents }),
+    close: (body) => append('close', { ...endingOf(origin, entries.length), ...body }),
   }
+}
+
+/** The end of a ledger: a checkpoint that nobody signed. */
+export function endingOf(origin: string, size: number): Bodies['close'] {
+  const note = `${origin}\n${size}\n${'A'.repeat(43)}=\n\n— ${origin} AA==\n`
+  return { checkpoint: Buffer.from(note).toString('base64url'), reason: 'the bank has a new key' }
 }
 
 function approvalBody(approval: Partial<Approval & { iat: number }> = {}) {

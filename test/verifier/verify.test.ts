@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatVkey } from '../../src/merkle/vkey.ts'
-import { witnessKey } from '../merkle/keys.ts'
+import { logKey, witnessKey } from '../merkle/keys.ts'
 import { newBankKey, openLedger } from '../support/ledger_builder.ts'
 import { checkpointOf, policyOf, writeLedgerFolder } from '../support/ledger_folder.ts'
 import { key, newStage, origin, started, thief, type Stage } from './stage.ts'
@@ -131,6 +131,52 @@ describe('a checkpoint of another key', () => {
     const other = openLedger({ origin: 'broker.example/ledger/citi', vkey: formatVkey(key.vkey) })
     expect(await stage.foundIn(other.entries)).toMatchObject([{ check: 'identity' }])
   })
+})
+
+describe('a ledger that ended, and the one that follows it', () => {
+  const nextKey = logKey(`${origin}-2`, 0x60)
+  const both = `log ${formatVkey(key.vkey)}\n${policyOf(nextKey)}`
+  /** The ledger that begins with this last word of the other. */
+  const following = (checkpoint: string) =>
+    openLedger({
+      origin: nextKey.vkey.name,
+      vkey: formatVkey(nextKey.vkey),
+      genesis: {
+        predecessor: { checkpoint: Buffer.from(checkpoint).toString('base64url'), reason },
+      },
+    })
+  const reason = 'the database was lost'
+
+  it('is said to be closed', async () => {
+    const { ledger, consent } = started()
+    expect((await verifyOf(ledger.entries)).counts).toMatchObject({ closed: false })
+    ledger.revoke(consent)
+    ledger.close()
+    expect((await verifyOf(ledger.entries)).counts).toMatchObject({ closed: true })
+  })
+
+  it('is shown with what it follows, which is checked where the policy knows it', async () => {
+    const checkpoint = checkpointOf(started().ledger.entries, key)
+    await writeLedgerFolder(stage.folder, following(checkpoint).entries, nextKey)
+    for (const policy of [both, policyOf(nextKey)])
+      expect(await stage.verify({ policy })).toMatchObject({
+        findings: [],
+        counts: { predecessor: { origin, size: 300, reason } },
+      })
+  })
+
+  it('is found to follow what the other never signed', async () => {
+    const forged = checkpointOf(started().ledger.entries, thief)
+    await writeLedgerFolder(stage.folder, following(forged).entries, nextKey)
+    expect((await stage.verify({ policy: both })).findings).toMatchObject([
+      { check: 'identity', detail: expect.stringMatching(/^the ledger that this one follows/) },
+    ])
+  })
+
+  async function verifyOf(entries: readonly Uint8Array[]) {
+    await writeLedgerFolder(stage.folder, entries, key)
+    return stage.verify()
+  }
 })
 
 describe('a fork', () => {
