@@ -16,6 +16,7 @@ COPY openapi.yaml ./
 COPY migrations migrations
 # Of what was built, the broker alone: no sandbox, no bench.
 COPY --from=build /app/dist/src dist/src
+COPY --from=build /app/dist/web dist/web
 RUN install --directory --owner=node --mode=0700 /marks
 USER node
 EXPOSE 8080

@@ -2,7 +2,9 @@
 import { build } from 'esbuild'
 
 /** Each bundle: where it begins, where it goes, and for what it is. */
-const bundles = []
+const bundles = [
+  { from: 'src/web/browser/console.tsx', to: 'dist/web/console.js', platform: 'browser' },
+]
 
 await Promise.all(
   bundles.map(({ from, to, platform }) =>

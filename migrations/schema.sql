@@ -492,6 +492,21 @@ create table sessions (
 CREATE INDEX sessions_by_expiry ON public.sessions USING btree (expires_at);
 grant delete, insert, select, update on sessions to countersign_service;
 
+create table staff (
+  bank_id text not null,
+  id text not null,
+  login_index bytea not null,
+  sealed bytea not null,
+  first_login_at timestamp with time zone not null,
+  last_login_at timestamp with time zone not null,
+  constraint staff_pkey PRIMARY KEY (bank_id, id),
+  constraint staff_bank_id_login_index_key UNIQUE (bank_id, login_index),
+  constraint staff_login_index_check CHECK ((length(login_index) = 32))
+);
+alter table staff enable row level security;
+create policy by_bank on staff as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on staff to countersign_service;
+
 create table subtree_hashes (
   bank_id text not null,
   level smallint not null,

@@ -27,6 +27,8 @@ export interface BrokerClient {
   readonly jwk: JWK
   /** One address a bank, so that the answer of one cannot be passed off as another's. */
   readonly redirectUriOf: (bankId: string) => string
+  /** The same, for logins of its staff. */
+  readonly staffRedirectUriOf: (bankId: string) => string
   /** What banks' tokens are bound to. */
   readonly dpopJwk: JWK
 }
@@ -40,29 +42,69 @@ export interface BankClient {
 
 const metadata_ms_max = 3_600_000
 
+interface Clients {
+  readonly banks: ReadonlyMap<string, DirectoryBank>
+  readonly gateway: Gateway
+  readonly client: BrokerClient
+  readonly now: () => number
+}
+
+/** An authorization server, and the id under which it knows the broker. */
+interface Registered {
+  readonly issuer: string
+  readonly clientId?: string
+}
+
 /**
  * The broker as a FAPI 2.0 client of banks, each discovered once an hour; a bank whose metadata cannot be read again goes on
  * under what it said before. Throws `BankUnavailable` for a bank that is not FAPI 2.0.
  */
-export function openBankClients({
-  banks,
-  gateway,
-  client,
-  now,
-}: {
-  banks: ReadonlyMap<string, DirectoryBank>
-  gateway: Gateway
-  client: BrokerClient
-  now: () => number
-}): (bank: Bank) => Promise<BankClient> {
+export function openBankClients(clients: Clients): (bank: Bank) => Promise<BankClient> {
+  return openClients(clients, {
+    at: (bank) => bank,
+    check(metadata, bank) {
+      if (!metadata.supportsPKCE() || metadata.pushed_authorization_request_endpoint === undefined)
+        throw new BankUnavailable('bad_answer', `${bank} offers no pushed requests with PKCE S256`)
+    },
+    dpopBound: () => true,
+  })
+}
+
+/**
+ * The broker as a client of the identity providers of banks' staff, in the same way: of OpenID Connect, with pushed requests and
+ * DPoP where a provider has them. Throws `BankUnavailable` for a bank without one.
+ */
+export function openStaffClients(clients: Clients): (bank: Bank) => Promise<BankClient> {
+  return openClients(clients, {
+    at: ({ id, staff }) => {
+      if (staff !== undefined) return staff
+      throw new BankUnavailable('unreachable', `${id} has no identity provider for its staff`)
+    },
+    check: () => undefined,
+    dpopBound: ({ dpop_signing_alg_values_supported: offered }) => offered !== undefined,
+  })
+}
+
+interface Kind {
+  /** Where of a bank. */
+  readonly at: (bank: DirectoryBank) => Registered
+  /** Throws `BankUnavailable` for a server that does not offer what is needed. */
+  readonly check: (metadata: ReturnType<Configuration['serverMetadata']>, bank: string) => void
+  readonly dpopBound: (metadata: ServerMetadata) => boolean
+}
+
+function openClients(
+  { banks, gateway, client, now }: Clients,
+  { at, check, dpopBound }: Kind,
+): (bank: Bank) => Promise<BankClient> {
   const fetch = fetchThrough(gateway)
   const keys = importKeys(client)
 
   const discover = async (bank: DirectoryBank): Promise<BankClient> => {
     const { authentication, dpop } = await keys
-    const clientId = bank.clientId ?? client.clientId
-    const insecure = bank.issuer.startsWith('http:') ? [allowInsecureRequests] : []
-    const read = await discovery(new URL(bank.issuer), clientId, undefined, authentication, {
+    const { issuer, clientId = client.clientId } = at(bank)
+    const insecure = issuer.startsWith('http:') ? [allowInsecureRequests] : []
+    const read = await discovery(new URL(issuer), clientId, undefined, authentication, {
       [customFetch]: fetch,
       execute: insecure,
     }).catch((error: unknown) => {
@@ -70,12 +112,11 @@ export function openBankClients({
     })
     const metadata = read.serverMetadata()
     const mutualTls = needsMutualTls(metadata)
-    if (!metadata.supportsPKCE() || metadata.pushed_authorization_request_endpoint === undefined)
-      throw new BankUnavailable('bad_answer', `${bank.id} offers no pushed requests with PKCE S256`)
+    check(metadata, bank.id)
     const config = new Configuration(
       metadata,
       clientId,
-      { use_mtls_endpoint_aliases: mutualTls, dpop_bound_access_tokens: true },
+      { use_mtls_endpoint_aliases: mutualTls, dpop_bound_access_tokens: dpopBound(metadata) },
       mutualTls ? TlsClientAuth() : authentication,
     )
     config[customFetch] = fetch

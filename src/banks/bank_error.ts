@@ -44,6 +44,15 @@ export function bankError(error: unknown, exchange: Exchange): unknown {
   return error
 }
 
+/** The answer of an exchange. Throws what it failed with in the port's terms. */
+export async function heardFrom<T>(exchange: Exchange, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    throw bankError(error, exchange)
+  }
+}
+
 function loginError(code: string): BankRefused | BankUnavailable {
   if (code === 'access_denied') return new BankRefused('cancelled')
   if (passing.includes(code)) return new BankUnavailable('bad_answer', `the bank answered ${code}`)

@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
-import type { Bank } from '../broker/bank_port.ts'
+import type { Bank, StaffProvider } from '../broker/bank_port.ts'
 import { isLei, lei_form } from '../consent/lei.ts'
 import { hostOf } from './egress.ts'
 
@@ -33,10 +33,42 @@ interface Entry {
   readonly key: Readonly<Record<string, string>>
   readonly client_id?: string
   readonly hosts?: readonly string[]
+  readonly staff?: StaffEntry
+}
+
+interface StaffEntry {
+  readonly issuer: string
+  readonly client_id?: string
+  readonly scopes?: readonly string[]
+  readonly claim: string
+  readonly auditor: readonly string[]
+  readonly acr?: readonly string[]
 }
 
 const url = { type: 'string', pattern: '^https?://[^/?#@\\s]+(/[^/?#\\s]+)*$' }
 const coordinate = { type: 'string', pattern: '^[A-Za-z0-9_-]{43}$' }
+const words = (form: string, { min }: { min: number }) => ({
+  type: 'array',
+  minItems: min,
+  maxItems: 20,
+  uniqueItems: true,
+  items: { type: 'string', pattern: form },
+})
+/** One word of a list that spaces part (RFC 6749 appendix A). */
+const token = '^[\\x21\\x23-\\x5b\\x5d-\\x7e]{1,200}$'
+const staff = {
+  type: 'object',
+  required: ['issuer', 'claim', 'auditor'],
+  additionalProperties: false,
+  properties: {
+    issuer: url,
+    client_id: { type: 'string', minLength: 1 },
+    scopes: words(token, { min: 0 }),
+    claim: { type: 'string', minLength: 1, maxLength: 200 },
+    auditor: words('^.{1,200}$', { min: 1 }),
+    acr: words(token, { min: 1 }),
+  },
+}
 const schema = {
   type: 'array',
   minItems: 1,
@@ -51,6 +83,7 @@ const schema = {
       issuer: url,
       fdx_base_url: url,
       client_id: { type: 'string', minLength: 1 },
+      staff,
       hosts: { type: 'array', items: { type: 'string', pattern: '^[^/?#@\\s]+:\\d{1,5}$' } },
       key: {
         type: 'object',
@@ -104,6 +137,7 @@ export function parseBankDirectory(
     ...entries.flatMap((entry, i) => problemsOf(entry, { sandbox }).map((one) => `/${i}/${one}`)),
     ...repeated(entries, 'id'),
     ...repeated(entries, 'issuer'),
+    ...sharedStaff(entries),
   ]
   if (problems.length > 0) throw new DirectoryInvalid(problems)
   return new Map(entries.map((entry) => [entry.id, bankOf(entry)]))
@@ -127,11 +161,32 @@ function problemsOf(entry: Entry, { sandbox }: { sandbox: boolean }): string[] {
   const problems: string[] = []
   if (!isLei(entry.lei)) problems.push('lei has wrong check digits')
   if (!isKey(entry.key)) problems.push('key is not a point of its curve')
-  for (const name of ['issuer', 'fdx_base_url'] as const) {
-    if (!URL.canParse(entry[name])) problems.push(`${name} is not a URL`)
-    else if (!sandbox && !entry[name].startsWith('https:')) problems.push(`${name} is not https`)
+  const urls = {
+    issuer: entry.issuer,
+    fdx_base_url: entry.fdx_base_url,
+    ...(entry.staff === undefined ? {} : { 'staff/issuer': entry.staff.issuer }),
   }
+  for (const [name, value] of Object.entries(urls)) {
+    if (!URL.canParse(value)) problems.push(`${name} is not a URL`)
+    else if (!sandbox && !value.startsWith('https:')) problems.push(`${name} is not https`)
+  }
+  if (entry.staff !== undefined && consoleWords.includes(entry.id))
+    problems.push(`id is a word of the console's own addresses: ${consoleWords.join(', ')}`)
   return problems
+}
+
+/** What follows `/console/` where a bank's id otherwise does. */
+const consoleWords = ['assets', 'callback', 'login', 'logout']
+
+/** One provider speaks for the staff of one bank: else one bank's word would let people in at another. */
+function sharedStaff(entries: readonly Entry[]): string[] {
+  return entries.flatMap(({ id, staff }, i) =>
+    entries.some(
+      (other) => other.id !== id && [other.issuer, other.staff?.issuer].includes(staff?.issuer),
+    ) && staff !== undefined
+      ? [`/${i}/staff/issuer is another bank's: ${staff.issuer}`]
+      : [],
+  )
 }
 
 function isKey(key: Entry['key']): boolean {
@@ -151,7 +206,8 @@ function repeated(entries: readonly Entry[], name: 'id' | 'issuer'): string[] {
 }
 
 function bankOf(entry: Entry): DirectoryBank {
-  const { issuer, fdx_base_url: fdxBaseUrl, client_id: clientId, hosts = [] } = entry
+  const { issuer, fdx_base_url: fdxBaseUrl, client_id: clientId, staff, hosts = [] } = entry
+  const urls = [issuer, fdxBaseUrl, ...(staff === undefined ? [] : [staff.issuer])]
   return {
     id: entry.id,
     legalName: entry.legal_name,
@@ -160,6 +216,12 @@ function bankOf(entry: Entry): DirectoryBank {
     fdxBaseUrl,
     key: entry.key,
     ...(clientId === undefined ? {} : { clientId }),
-    hosts: [...new Set([hostOf(new URL(issuer)), hostOf(new URL(fdxBaseUrl)), ...hosts])],
+    ...(staff === undefined ? {} : { staff: staffOf(staff) }),
+    hosts: [...new Set([...urls.map((one) => hostOf(new URL(one))), ...hosts])],
   }
+}
+
+function staffOf({ issuer, client_id, scopes, claim, auditor, acr }: StaffEntry): StaffProvider {
+  const clientId = client_id === undefined ? {} : { clientId: client_id }
+  return { issuer, ...clientId, scopes: scopes ?? [], claim, auditor, acr: acr ?? [] }
 }

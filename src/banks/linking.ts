@@ -22,7 +22,7 @@ import { scopeOf } from '../consent/cluster.ts'
 import { details_type, durationOf, resourcesOf } from '../consent/fdx.ts'
 import { algorithmNames } from '../storage/jws.ts'
 import type { BankClient } from './bank_client.ts'
-import { bankError, type Exchange } from './bank_error.ts'
+import { heardFrom } from './bank_error.ts'
 
 /** A login, from its password to our exchange of the code: the time that a customer may take on the bank's pages. */
 const login_s_max = 3600
@@ -61,7 +61,7 @@ export function openLinking({
         },
         { DPoP: dpop },
       )
-      const { href: url } = await heard('request', pushed)
+      const { href: url } = await heardFrom('request', pushed)
       return { url, pending: { state, nonce: request.nonce, codeVerifier } }
     },
 
@@ -84,7 +84,7 @@ export function openLinking({
         undefined,
         { DPoP: dpop },
       )
-      const answer = await heard('login', granted)
+      const answer = await heardFrom('login', granted)
       const { id_token: idToken } = answer
       const claims = answer.claims()
       if (idToken === undefined || claims === undefined || !signedWell(idToken))
@@ -105,23 +105,15 @@ export function openLinking({
         throw new BankRefused('invalid_grant', 'the bank gave nothing to renew its token with')
       const { config, dpop } = await clientOf(bank)
       const renewed = refreshTokenGrant(config, refresh_token, undefined, { DPoP: dpop })
-      return { refresh_token, ...tokensOf(await heard('renewal', renewed), now()) }
+      return { refresh_token, ...tokensOf(await heardFrom('renewal', renewed), now()) }
     },
 
     async revoke(bank, { access_token, refresh_token, expires }) {
       // The grant, and its access tokens with it, ends with the refresh token (RFC 7009 §2.1). One alone ends by itself.
       if (refresh_token === undefined && expires <= now()) return
       const { config } = await clientOf(bank)
-      await heard('request', tokenRevocation(config, refresh_token ?? access_token))
+      await heardFrom('request', tokenRevocation(config, refresh_token ?? access_token))
     },
-  }
-}
-
-async function heard<T>(exchange: Exchange, answer: Promise<T>): Promise<T> {
-  try {
-    return await answer
-  } catch (error) {
-    throw bankError(error, exchange)
   }
 }
 

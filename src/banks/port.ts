@@ -1,7 +1,7 @@
 import { createPrivateKey } from 'node:crypto'
 import type { JWK } from 'jose'
 import type { BankPort } from '../broker/bank_port.ts'
-import { openBankClients, type BrokerClient } from './bank_client.ts'
+import { openBankClients, openStaffClients, type BrokerClient } from './bank_client.ts'
 import { readBankDirectory, type DirectoryBank } from './directory.ts'
 import { dpopProver } from './dpop.ts'
 import { openGateway, type Gateway } from './egress.ts'
@@ -9,6 +9,7 @@ import { watchSockets, type Stray } from './egress_tripwire.ts'
 import { openFdx } from './fdx.ts'
 import { openKeySets } from './key_sets.ts'
 import { openLinking } from './linking.ts'
+import { openStaffLogin } from './staff_login.ts'
 
 /** What one exchange with a bank may take: 500 transactions are well under a megabyte. */
 const limits = { timeout_ms: 5_000, idle_ms: 3_000, body_bytes_max: 4 * 1024 * 1024 } as const
@@ -27,10 +28,12 @@ export function openBankPort({
   now?: () => number
 }): BankPort {
   const clientOf = openBankClients({ banks, gateway, client, now })
+  const staffClientOf = openStaffClients({ banks, gateway, client, now })
   return {
     banks,
     ...openLinking({ clientOf, redirectUriOf: client.redirectUriOf, now }),
     ...openFdx({ gateway, prove: dpopProver(client.dpopJwk, now) }),
+    staff: openStaffLogin({ clientOf: staffClientOf, redirectUriOf: client.staffRedirectUriOf }),
   }
 }
 
@@ -89,6 +92,7 @@ export function openBanks(
     jwk,
     dpopJwk: jwk,
     redirectUriOf: (bankId) => `${issuer}/banks/${bankId}/callback`,
+    staffRedirectUriOf: (bankId) => `${issuer}/console/callback/${bankId}`,
   }
   return {
     port: openBankPort({ banks, gateway, client }),

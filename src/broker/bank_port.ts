@@ -11,6 +11,32 @@ export interface Bank {
   readonly fdxBaseUrl: string
   /** The bank's public key, which signs approvals of recipients. */
   readonly key: Readonly<Record<string, string>>
+  /** Where its staff log in, and who of them may audit; absent where none do. */
+  readonly staff?: StaffProvider
+}
+
+/** A bank's identity provider for its staff (OpenID Connect), and what it says of an auditor. */
+export interface StaffProvider {
+  readonly issuer: string
+  /** Where it knows the broker under an id of its own. */
+  readonly clientId?: string
+  /** What is asked for beside `openid`. */
+  readonly scopes: readonly string[]
+  /** The claim of the ID token, text or a list of texts, that has one of `auditor` for whoever may audit. */
+  readonly claim: string
+  readonly auditor: readonly string[]
+  /** Ways of logging in (`acr`) of which one is required; empty: whichever the bank asks for. */
+  readonly acr: readonly string[]
+}
+
+/** A member of a bank's staff who has logged in there and may audit. */
+export interface StaffLogin {
+  /** The identity that the bank asserts. */
+  readonly subject: string
+  /** As the bank names them, for them to see; at most 100 characters. */
+  readonly name?: string
+  /** What a logout at the bank is asked with. */
+  readonly idToken: string
 }
 
 /** The bank's tokens for one consent. Sealed under the link's key at rest. */
@@ -74,6 +100,15 @@ export interface TransactionsQuery {
   readonly limit: number
 }
 
+/** Logins of banks' staff. All throw `BankUnavailable` for a bank that has no identity provider for them. */
+export interface StaffPort {
+  start(bank: Bank): Promise<LoginStarted>
+  /** Throws `BankRefused`: `cancelled`, `not_an_auditor`, or for an answer that does not verify. */
+  finish(bank: Bank, callback: URL, pending: LoginPending): Promise<StaffLogin>
+  /** Where a browser ends its login at the bank too, and is sent back to `back` from; undefined where the bank has no such place. */
+  logoutUrl(bank: Bank, ending: { idToken: string; back: string }): Promise<string | undefined>
+}
+
 export interface BankPort {
   readonly banks: ReadonlyMap<string, Bank>
   startLogin(bank: Bank, request: LoginRequest): Promise<LoginStarted>
@@ -89,6 +124,7 @@ export interface BankPort {
   refresh(bank: Bank, tokens: BankTokens): Promise<BankTokens>
   /** Ends the tokens at the bank; succeeds when they were already ended. */
   revoke(bank: Bank, tokens: BankTokens): Promise<void>
+  readonly staff: StaffPort
 }
 
 export interface BankAccess {
@@ -100,7 +136,7 @@ export interface BankAccess {
 /** The bank said no: to a login, to a token, or to a request made with it. */
 export class BankRefused extends Error {
   override readonly name = 'BankRefused'
-  readonly why: 'cancelled' | 'login_invalid' | 'invalid_grant' | 'invalid_token'
+  readonly why: 'cancelled' | 'login_invalid' | 'not_an_auditor' | 'invalid_grant' | 'invalid_token'
 
   constructor(why: BankRefused['why'], detail: string = why) {
     super(detail)

@@ -8,6 +8,7 @@ import {
   endSession,
   findSession,
   saveSession,
+  type SessionKind,
   type StoredSession,
 } from '../storage/sessions.ts'
 import { isStage, type Stage } from './stage.ts'
@@ -27,8 +28,11 @@ const cookieName = (broker: Broker, name: string): string =>
 
 const isSecure = ({ issuer }: Broker): boolean => issuer.startsWith('https:')
 
-/** The session's cookie. */
-const session = 'countersign'
+/** The cookie of each kind of session. */
+const sessionCookies: Readonly<Record<SessionKind, string>> = {
+  customer: 'countersign',
+  staff: 'countersign-staff',
+}
 
 /** The cookie that a browser is remembered by for one bank. */
 export const deviceCookie = (bank: string): string => `countersign-device-${bank}`
@@ -68,21 +72,42 @@ export async function rememberBrowser(
   setCookie(broker, res, { name: deviceCookie(login.bank), value, days: device_days })
 }
 
-/** The session that this request's cookie names, if it lives. */
+/** What is kept of the session that this request's cookie names, if it lives. */
+export async function storedSession(
+  broker: Broker,
+  req: Request,
+  kind: SessionKind,
+): Promise<StoredSession | undefined> {
+  const cookie = readCookie(broker, req, sessionCookies[kind])
+  return cookie === undefined ? undefined : findSession(broker, kind, cookie)
+}
+
+/** Begins a session with a fresh cookie; the one of its kind that the browser had ends. Returns the token for forms. */
+export async function beginWithCookie(
+  broker: Broker,
+  { req, res, kind, content }: { req: Request; res: Response; kind: SessionKind; content: unknown },
+): Promise<string> {
+  const name = sessionCookies[kind]
+  const cookie = await beginSession(broker, content, {
+    kind,
+    follows: readCookie(broker, req, name),
+  })
+  setCookie(broker, res, { name, value: cookie })
+  return csrfOf(broker, kind, cookie)
+}
+
+/** The session that this customer's browser names by its cookie, if it lives. */
 export async function sessionOf(broker: Broker, req: Request): Promise<Session | undefined> {
-  const cookie = readCookie(broker, req, session)
-  const stored = cookie === undefined ? undefined : await findSession(broker, cookie)
+  const stored = await storedSession(broker, req, 'customer')
   return stored && isStage(stored.content) ? { stage: stored.content, stored } : undefined
 }
 
-/** Begins a session with a fresh cookie; the one that the browser had ends. Returns the token for forms. */
-export async function enterSession(
+/** Begins a customer's session with a fresh cookie; the one that the browser had ends. Returns the token for forms. */
+export function enterSession(
   broker: Broker,
   { req, res, stage }: { req: Request; res: Response; stage: Stage },
 ): Promise<string> {
-  const cookie = await beginSession(broker, stage, { follows: readCookie(broker, req, session) })
-  setCookie(broker, res, { name: session, value: cookie })
-  return csrfOf(broker, cookie)
+  return beginWithCookie(broker, { req, res, kind: 'customer', content: stage })
 }
 
 /** Moves a session on without a gain of privilege. Undefined when another request of the same browser moved it first. */
@@ -96,29 +121,39 @@ export async function moveSession(
 }
 
 export async function leaveSession(broker: Broker, { stored }: Session): Promise<void> {
-  await endSession(broker, stored.cookie)
+  await endSession(broker, stored)
 }
 
 /**
  * The token for the forms of this browser. A browser without a cookie gets one that names no session and never will: it only
  * ties its forms to it.
  */
-export function formToken(broker: Broker, req: Request, res: Response): string {
-  const known = readCookie(broker, req, session)
-  if (known !== undefined) return csrfOf(broker, known)
+export function formToken(
+  broker: Broker,
+  req: Request,
+  res: Response,
+  kind: SessionKind = 'customer',
+): string {
+  const name = sessionCookies[kind]
+  const known = readCookie(broker, req, name)
+  if (known !== undefined) return csrfOf(broker, kind, known)
   const value = random256()
-  setCookie(broker, res, { name: session, value })
-  return csrfOf(broker, value)
+  setCookie(broker, res, { name, value })
+  return csrfOf(broker, kind, value)
 }
 
 /** Whether a form's token is the one of this request's cookie; compared in constant time. */
-export function isOwnToken(broker: Broker, req: Request, token: string): boolean {
-  const cookie = readCookie(broker, req, session)
+export function isOwnToken(
+  broker: Broker,
+  req: Request,
+  { token, kind }: { token: string; kind: SessionKind },
+): boolean {
+  const cookie = readCookie(broker, req, sessionCookies[kind])
   if (cookie === undefined) return false
-  const [own, given] = [Buffer.from(csrfOf(broker, cookie)), Buffer.from(token)]
+  const [own, given] = [Buffer.from(csrfOf(broker, kind, cookie)), Buffer.from(token)]
   return own.length === given.length && timingSafeEqual(own, given)
 }
 
 /** Derived, so that it needs no storage, changes with every new cookie, and tells nothing about the cookie. */
-const csrfOf = ({ vault }: Broker, cookie: string): string =>
-  vault.index('csrf', cookie).toString('base64url')
+const csrfOf = ({ vault }: Broker, kind: SessionKind, cookie: string): string =>
+  vault.index('csrf', `${kind} ${cookie}`).toString('base64url')

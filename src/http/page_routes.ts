@@ -9,6 +9,7 @@ import { style } from '../web/style.ts'
 import { returnToDisclosure } from './authorize_disclosure.ts'
 import { authorizeRoutes } from './authorize_routes.ts'
 import { bankCallback } from './bank_login.ts'
+import { consoleRoutes } from './console_routes.ts'
 import { connectionsRoutes, returnToConnections } from './connections_routes.ts'
 import { pageHeaders, sendPage } from './page.ts'
 import { pageErrors } from './page_errors.ts'
@@ -18,6 +19,7 @@ import { pointerRoutes, returnToPointer } from './pointer_routes.ts'
 export function pageRoutes(broker: Broker, authorization: Authorization): Router {
   const deciding = { broker, authorization }
   const router = Router()
+  router.use(consoleRoutes(broker))
   router.use(authorizeRoutes(deciding), connectionsRoutes(broker), pointerRoutes(broker))
   router.get(
     '/banks/:bank/callback',

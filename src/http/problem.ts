@@ -69,6 +69,7 @@ const refusals: Readonly<Record<RefusalReason, number>> = {
 const bankRefusals: Readonly<Record<BankRefused['why'], number>> = {
   cancelled: 403,
   login_invalid: 403,
+  not_an_auditor: 403,
   invalid_grant: 403,
   invalid_token: 502,
 }

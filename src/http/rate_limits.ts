@@ -74,6 +74,8 @@ const routes: readonly (RouteFacts & { readonly method?: string; readonly path: 
   { path: /^\/banks\/[^/]+\/callback$/, group: 'revocation', surface: 'page' },
   { path: /^\/d\/[^/]+\/stop$/, group: 'revocation', surface: 'page' },
   { path: /^\/d\//, group: 'pages', surface: 'page' },
+  { path: /^\/console\/assets\//, group: 'files', surface: 'page' },
+  { path: /^\/console(\/|$)/, group: 'pages', surface: 'page' },
   { path: /^\/policy$/, group: 'files', surface: 'page' },
   { path: /^\/web\//, group: 'files', surface: 'page' },
 ]

@@ -6,8 +6,12 @@ import type { Vault } from './vault.ts'
 /** Minutes without a request after which a browser's session is over. */
 export const session_idle_minutes = 15
 
+/** Whose session: a cookie of one kind names no session of the other. */
+export type SessionKind = 'customer' | 'staff'
+
 /** A browser's session as read: `sealed` is what `saveSession` must still find to write over it. */
 export interface StoredSession {
+  readonly kind: SessionKind
   readonly cookie: string
   readonly content: unknown
   readonly sealed: Buffer
@@ -27,16 +31,16 @@ interface Keeper {
 export async function beginSession(
   keeper: Keeper,
   content: unknown,
-  { follows }: { follows?: string | undefined } = {},
+  { kind, follows }: { kind: SessionKind; follows?: string | undefined },
 ): Promise<string> {
   const cookie = random256()
   await keeper.db.knex.raw(
     `with ended as (delete from sessions where cookie_hash = ?)
      insert into sessions (cookie_hash, sealed, expires_at) values (?, ?, ?)`,
     [
-      hashOf(follows ?? ''),
-      hashOf(cookie),
-      keeper.vault.seal(content, about(cookie)),
+      rowOf(kind, follows ?? ''),
+      rowOf(kind, cookie),
+      keeper.vault.seal(content, about(kind, cookie)),
       idleEnd(keeper),
     ],
   )
@@ -46,35 +50,47 @@ export async function beginSession(
 /** The session of a cookie, which lives on from now; undefined when there is none or its time was up. */
 export async function findSession(
   keeper: Keeper,
+  kind: SessionKind,
   cookie: string,
 ): Promise<StoredSession | undefined> {
   const { rows } = await keeper.db.knex.raw<{ rows: { sealed: Buffer }[] }>(
     `update sessions set expires_at = ? where cookie_hash = ? and expires_at > ? returning sealed`,
-    [idleEnd(keeper), hashOf(cookie), new Date(keeper.now())],
+    [idleEnd(keeper), rowOf(kind, cookie), new Date(keeper.now())],
   )
   const sealed = rows[0]?.sealed
-  return sealed && { cookie, content: keeper.vault.open(sealed, about(cookie)), sealed }
+  return sealed && { kind, cookie, content: keeper.vault.open(sealed, about(kind, cookie)), sealed }
 }
 
 /** Writes new content over what was read. Undefined, and nothing written, when another request wrote or ended it meanwhile. */
 export async function saveSession(
   keeper: Keeper,
-  { cookie, sealed }: StoredSession,
+  { kind, cookie, sealed }: StoredSession,
   content: unknown,
 ): Promise<StoredSession | undefined> {
-  const next = keeper.vault.seal(content, about(cookie))
+  const next = keeper.vault.seal(content, about(kind, cookie))
   const { rowCount } = await keeper.db.knex.raw<{ rowCount: number }>(
     `update sessions set sealed = ? where cookie_hash = ? and sealed = ?`,
-    [next, hashOf(cookie), sealed],
+    [next, rowOf(kind, cookie), sealed],
   )
-  return rowCount === 1 ? { cookie, content, sealed: next } : undefined
+  return rowCount === 1 ? { kind, cookie, content, sealed: next } : undefined
 }
 
-export async function endSession({ db }: Pick<Keeper, 'db'>, cookie: string): Promise<void> {
-  await db.knex.raw('delete from sessions where cookie_hash = ?', [hashOf(cookie)])
+/** Ends a session. Whether it was still there: of several who end it at once, one ended it. */
+export async function endSession(
+  { db }: Pick<Keeper, 'db'>,
+  { kind, cookie }: Pick<StoredSession, 'kind' | 'cookie'>,
+): Promise<boolean> {
+  const { rowCount } = await db.knex.raw<{ rowCount: number }>(
+    'delete from sessions where cookie_hash = ?',
+    [rowOf(kind, cookie)],
+  )
+  return rowCount === 1
 }
 
 const idleEnd = ({ now }: Keeper) => new Date(now() + session_idle_minutes * 60_000)
 
+/** Under what a session is kept: each kind has rows of its own, whatever cookies say. */
+const rowOf = (kind: SessionKind, cookie: string): Buffer => hashOf(`${kind} ${cookie}`)
+
 /** Bound in, so that one session's row cannot be put in the place of another's. */
-const about = (cookie: string): string => `session ${sha256Text(cookie)}`
+const about = (kind: SessionKind, cookie: string): string => `${kind} session ${sha256Text(cookie)}`

@@ -47,7 +47,7 @@ export function renderPage({
 }
 
 /** The sign of the house: a sheet with a second signature below the first. */
-function Logo() {
+export function Logo() {
   return (
     <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 28 28" aria-hidden="true">
       <rect width="28" height="28" rx="7" fill="currentColor" />

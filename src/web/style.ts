@@ -29,6 +29,13 @@ header svg { width: 1.75rem; height: 1.75rem; flex: none; color: var(--accent) }
 main { flex: 1 }
 footer { padding-top: 2rem; padding-bottom: 2.5rem; color: var(--soft); font-size: .875rem }
 footer p { margin: .25rem 0 }
+header .home { display: flex; align-items: center; gap: .6rem; color: inherit; text-decoration: none }
+.session { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1rem; margin-left: auto; font-size: .875rem; font-weight: 400 }
+.session p { margin: 0 }
+.session button { min-height: 2.5rem; padding: .35rem 1rem }
+body.console header, body.console main { max-width: 80rem }
+body.console header { flex-wrap: wrap }
+main:focus { outline: none }
 h1 { margin: 0 0 1rem; font-size: 1.75rem; line-height: 1.2; letter-spacing: -.015em; text-wrap: balance }
 h2 { margin: 0 0 .4rem; font-size: 1.0625rem; line-height: 1.35 }
 p, ul, ol { margin: 0 0 .75rem }

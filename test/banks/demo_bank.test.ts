@@ -52,7 +52,13 @@ beforeAll(async () => {
   port = openBankPort({
     banks: new Map([[id, bank]]),
     gateway,
-    client: { clientId: 'countersign', jwk, dpopJwk: jwk, redirectUriOf },
+    client: {
+      clientId: 'countersign',
+      jwk,
+      dpopJwk: jwk,
+      redirectUriOf,
+      staffRedirectUriOf: redirectUriOf,
+    },
   })
 })
 afterEach(() => demo.misbehave(undefined))

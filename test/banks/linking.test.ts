@@ -31,7 +31,13 @@ beforeEach(async () => {
   port = openBankPort({
     banks: new Map([[small.bank.id, small.bank]]),
     gateway,
-    client: { clientId: 'countersign', jwk, dpopJwk, redirectUriOf },
+    client: {
+      clientId: 'countersign',
+      jwk,
+      dpopJwk,
+      redirectUriOf,
+      staffRedirectUriOf: redirectUriOf,
+    },
     now: () => now,
   })
 })
@@ -183,7 +189,13 @@ describe('a login that begins', () => {
     const other = openBankPort({
       banks: new Map([[bank.id, bank]]),
       gateway,
-      client: { clientId: 'countersign', jwk, dpopJwk, redirectUriOf },
+      client: {
+        clientId: 'countersign',
+        jwk,
+        dpopJwk,
+        redirectUriOf,
+        staffRedirectUriOf: redirectUriOf,
+      },
     })
     await other.startLogin(bank, { nonce })
     expect(pushed()['client_id']).toBe('broker-7')

@@ -23,6 +23,7 @@ import {
   replayLedger,
   testBank,
   testBroker,
+  unreachableStaff,
   type TestBroker,
 } from '../support/test_broker.ts'
 
@@ -36,6 +37,7 @@ let refresh: BankPort['refresh']
 let refreshes: number
 const no = () => Promise.reject(new Error('not asked in these tests'))
 const bankPort = {
+  staff: unreachableStaff,
   startLogin: no,
   finishLogin: no,
   accounts: no,

@@ -7,7 +7,13 @@ import { backoff_ms, limits, workOutbox } from '../../src/broker/work_outbox.ts'
 import { approveMessenger } from '../support/consents.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { bankTokenUse, linkedConsent } from '../support/linked_consents.ts'
-import { memoryMarks, testBank, testBroker, type TestBroker } from '../support/test_broker.ts'
+import {
+  memoryMarks,
+  testBank,
+  testBroker,
+  unreachableStaff,
+  type TestBroker,
+} from '../support/test_broker.ts'
 
 const citi = testBank('citi')
 let database: TestDatabase
@@ -19,6 +25,7 @@ let revoke: (tokens: BankTokens) => Promise<void>
 let told: string[]
 const no = () => Promise.reject(new Error('not asked in these tests'))
 const bankPort: Omit<BankPort, 'banks'> = {
+  staff: unreachableStaff,
   startLogin: no,
   finishLogin: no,
   accounts: no,

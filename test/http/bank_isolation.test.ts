@@ -185,6 +185,12 @@ const ways: Readonly<Record<string, Way>> = {
   },
   openPointer: { by: 'anyone', varies: true, probes: (of) => [{ path: `/d/${of.pointer}` }] },
   openConnections: { by: 'anyone', varies: true, probes: at('/connections') },
+  openConsole: { by: 'anyone', varies: true, probes: at('/console', `/console/${b}`) },
+  returnFromStaffLogin: {
+    by: 'anyone',
+    varies: true,
+    probes: at(`/console/callback/${b}`, `/console/callback/${b}?code=bea&state=any`),
+  },
   readPolicy: { by: 'anyone', probes: at('/policy') },
   returnFromBank: {
     by: 'anyone',

@@ -21,7 +21,7 @@ import { testBroker } from '../support/test_broker.ts'
 const contract = openContract()
 
 /** Steps between pages: forms and redirects that no other program calls. */
-const steps = /^(get|post) \/(oauth\/authorize|connections|d\/\{pointer\}|web)(\/|$)/
+const steps = /^(get|post) \/(oauth\/authorize|connections|console|d\/\{pointer\}|web)(\/|$)/
 
 describe('openapi.yaml and the routes', () => {
   it('list each other, but for the steps between pages', async () => {

@@ -6,6 +6,7 @@ import {
   type BankPort,
   type FdxAccount,
   type LoginRequest,
+  type StaffPort,
 } from '../../src/broker/bank_port.ts'
 
 /** Banks that a test plays: a login is confirmed by coming back with `code=<customer>`, once for each `state`. */
@@ -90,8 +91,33 @@ export function fakeBanks(loginUrl = 'https://bank.example/authorize'): FakeBank
     async revoke(_, tokens) {
       answering(fake).revoked.push(tokens.access_token)
     },
+    staff: fakeStaff(loginUrl, () => answering(fake)),
   }
   return fake
+}
+
+/** Logins of staff, confirmed in the same way: `code=<who>`. A `clerk` is no auditor. */
+function fakeStaff(loginUrl: string, answering: () => unknown): StaffPort {
+  return {
+    async start(bank) {
+      answering()
+      const state = randomBytes(16).toString('base64url')
+      const url = new URL(loginUrl)
+      url.searchParams.set('state', state)
+      url.searchParams.set('bank', bank.id)
+      return { url: url.href, pending: { state, nonce: 'nonce', codeVerifier: 'verifier' } }
+    },
+    async finish(_, { searchParams: answer }) {
+      answering()
+      if (answer.get('error') === 'access_denied') throw new BankRefused('cancelled')
+      const who = answer.get('code')
+      if (who === null) throw new BankRefused('login_invalid')
+      if (who.startsWith('clerk')) throw new BankRefused('not_an_auditor')
+      return { subject: who, name: `The bank’s ${who}`, idToken: `signed by the bank for ${who}` }
+    },
+    logoutUrl: (_, { back }) =>
+      Promise.resolve(`${new URL(loginUrl).origin}/logout?${new URLSearchParams({ back })}`),
+  }
 }
 
 const loginOf = (customer: string): BankLogin => ({

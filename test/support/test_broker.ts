@@ -6,7 +6,7 @@ import { approval_typ } from '../../src/ledger/approval.ts'
 import type { PublicJwk } from '../../src/ledger/entry.ts'
 import { replayEntry, startReplay, type Replay } from '../../src/ledger/replay.ts'
 import { openDoor } from '../../src/broker/append.ts'
-import type { Bank, BankPort } from '../../src/broker/bank_port.ts'
+import type { Bank, BankPort, StaffPort } from '../../src/broker/bank_port.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import { ledgerKey } from '../../src/broker/ledger_keys.ts'
 import { openLedger } from '../../src/broker/open_ledger.ts'
@@ -46,6 +46,10 @@ export function testBank(id: string): TestBank {
     issuer: 'https://bank.example',
     fdxBaseUrl: 'https://bank.example/fdx/v6',
     key,
+    staff: {
+      issuer: 'https://bank.example',
+      ...{ claim: 'roles', auditor: ['auditor'], scopes: [], acr: [] },
+    },
     approve({ iat = Math.floor(Date.now() / 1000), ...claims }) {
       const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
       const input = `${part({ alg: 'ES256', typ: approval_typ })}.${part({ iss: id, aud: originOf(id), keys: [], iat, ...claims })}`
@@ -147,7 +151,15 @@ export async function testBroker(
 
 const unreachable = () => Promise.reject(new Error('this test reaches no bank'))
 
+/** Banks at which nobody of the staff logs in. */
+export const unreachableStaff: StaffPort = {
+  start: unreachable,
+  finish: unreachable,
+  logoutUrl: unreachable,
+}
+
 const unreachableBanks: Omit<BankPort, 'banks'> = {
+  staff: unreachableStaff,
   startLogin: unreachable,
   finishLogin: unreachable,
   accounts: unreachable,
