@@ -247,6 +247,22 @@ alter table entries enable row level security;
 create policy by_bank on entries as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant insert, select on entries to countersign_service;
 
+create table exports (
+  bank_id text not null,
+  place text not null,
+  size bigint not null,
+  edge bytea not null,
+  at timestamp with time zone default clock_timestamp() not null,
+  constraint exports_pkey PRIMARY KEY (bank_id, place, size),
+  constraint exports_edge_check CHECK (((length(edge) % 32) = 0)),
+  constraint exports_size_check CHECK ((size > 0))
+);
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.exports FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.exports FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+alter table exports enable row level security;
+create policy by_bank on exports as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on exports to countersign_service;
+
 create table fetches (
   bank_id text not null,
   id text not null,

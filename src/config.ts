@@ -45,10 +45,10 @@ export interface Config {
   readonly marks: string
   /** `EPOCH_SECONDS`: how often totals are published while a ledger grows. Default 3600. */
   readonly epochSeconds: number
-  /** Where ledgers are archived, if they are. */
+  /** How ledgers are archived. */
   readonly archive?: {
-    /** `ARCHIVE`: a folder, or `s3://bucket/prefix`. */
-    readonly place: string
+    /** `ARCHIVE`: a folder, or `s3://bucket/prefix`. Absent: they are not, but where a command says where. */
+    readonly place?: string
     /** `ARCHIVE_ENDPOINT`: the https origin of S3-compatible storage that is not AWS's; http only on loopback. */
     readonly endpoint?: string
     /** `ARCHIVE_SECONDS` and `ARCHIVE_ENTRIES`: an export is due after so long, or so many entries. Default 3600 and 65,536. */
@@ -134,16 +134,10 @@ function clientCertificate(
 }
 
 function archive(env: Environment, read: Settings): Pick<Config, 'archive'> {
-  const place = env['ARCHIVE']
-  if (place === undefined) {
-    for (const key of ['ARCHIVE_ENDPOINT', 'ARCHIVE_SECONDS', 'ARCHIVE_ENTRIES'])
-      if (env[key] !== undefined) read.problems.push(`${key} is set, and ARCHIVE is not`)
-    return {}
-  }
-  const endpoint = 'ARCHIVE_ENDPOINT'
+  const [place, endpoint] = ['ARCHIVE', 'ARCHIVE_ENDPOINT']
   return {
     archive: {
-      place: read.text('ARCHIVE'),
+      ...(env[place] === undefined ? {} : { place: read.text(place) }),
       ...(env[endpoint] === undefined ? {} : { endpoint: read.issuer(endpoint) }),
       seconds: read.integer('ARCHIVE_SECONDS', { fallback: 3_600, max: 86_400 }),
       entries: read.integer('ARCHIVE_ENTRIES', { fallback: 65_536, max: 10_000_000 }),

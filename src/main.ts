@@ -103,7 +103,7 @@ export async function compose(config: Config): Promise<Composed> {
 }
 
 function archiveOf({ archive }: Config): Archive | undefined {
-  return archive === undefined ? undefined : openArchive(archive.place, archive)
+  return archive?.place === undefined ? undefined : openArchive(archive.place, archive)
 }
 
 function limitingOf({ rateLimits, masterKey }: Config, db: Database): RateLimiting {
@@ -149,6 +149,7 @@ export async function serve(config: Config): Promise<Serving> {
     }
     const stopHousekeeping = startHousekeeping(broker, {
       epochSeconds: config.epochSeconds,
+      exports: exportsOf(broker, config),
       failed: (duty, bank, error) => log.failed(duty, bank, error),
       also: {
         'token keys': () => keys.refresh(),
@@ -169,6 +170,9 @@ export async function serve(config: Config): Promise<Serving> {
     throw error
   }
 }
+
+const exportsOf = ({ archive }: Broker, config: Config) =>
+  archive && config.archive && { ...config.archive, archive }
 
 async function refuseUnfit(broker: Broker, config: Config): Promise<void> {
   const pending = await pendingMigrations(config.databaseUrl)

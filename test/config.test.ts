@@ -74,7 +74,6 @@ describe('the configuration', () => {
       'PROXY_ADDRESSES',
     ],
     ['an archive of no endpoint', { ARCHIVE: '/a', ARCHIVE_ENDPOINT: 's3' }, 'ARCHIVE_ENDPOINT'],
-    ['an endpoint of no archive', { ARCHIVE_ENDPOINT: 'https://s3.example' }, 'ARCHIVE_ENDPOINT'],
     ['exports less than daily', { ARCHIVE: '/a', ARCHIVE_SECONDS: '86401' }, 'ARCHIVE_SECONDS'],
     ['exports of nothing', { ARCHIVE: '/a', ARCHIVE_ENTRIES: '0' }, 'ARCHIVE_ENTRIES'],
     ['an epoch longer than a day', { EPOCH_SECONDS: '86401' }, 'EPOCH_SECONDS'],

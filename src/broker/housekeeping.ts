@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { purgeBank, purgeGlobal } from '../storage/purge.ts'
+import type { Archive } from '../storage/archive.ts'
 import type { Broker } from './broker.ts'
 import { expireConsents } from './expire_consents.ts'
+import { exportWhenDue } from './export_ledger.ts'
 import { sweepRefusals } from './record_refusal.ts'
 import { workOutbox } from './work_outbox.ts'
 import { writeEpoch } from './write_epoch.ts'
@@ -10,7 +12,7 @@ import { writeEpoch } from './write_epoch.ts'
 const every_ms = { sign: 1_000, sweep: 5_000, purge: 60_000 } as const
 
 /**
- * What happens without anyone asking: signing, the entries of expiries and counted refusals, epochs, the outbox, and the
+ * What happens without anyone asking: signing, the entries of expiries and counted refusals, epochs, the outbox, exports, and the
  * removal of rows that can matter no more. A duty that fails is tried again at its next turn, and reported. Returns a function
  * that ends it after the turn in hand.
  */
@@ -18,10 +20,13 @@ export function startHousekeeping(
   broker: Broker,
   {
     epochSeconds,
+    exports,
     failed,
     also = {},
   }: {
     epochSeconds: number
+    /** Where ledgers are exported to, and when: after so many seconds, or entries. */
+    exports?: { archive: Archive; seconds: number; entries: number } | undefined
     failed: (duty: string, bank: string, error: unknown) => void
     /** Duties of the rooms above, of no bank, each by its name. */
     also?: Readonly<Record<string, () => Promise<void>>>
@@ -51,6 +56,9 @@ export function startHousekeeping(
       await writeEpoch(broker, bank, epochSeconds * 1_000)
     }),
     repeat(every_ms.sweep, 'outbox', (bank) => workOutbox(broker, bank)),
+    ...(exports === undefined
+      ? []
+      : [repeat(every_ms.sweep, 'export', (bank) => exportWhenDue(broker, bank, exports))]),
     repeat(every_ms.purge, 'purge', (bank) => purgeBank(broker.db, bank)),
     ...Object.entries(also).map(([duty, work]) => repeat(every_ms.sweep, duty, work, ['all'])),
     repeat(every_ms.purge, 'purge', () => purgeGlobal(broker.db), ['all']),

@@ -1,4 +1,5 @@
 import { bankCommand } from './bank.ts'
+import { exportCommand } from './export.ts'
 import { keysCommand } from './keys.ts'
 import { ledgerCommand } from './ledger.ts'
 import { migrateCommand } from './migrate.ts'
@@ -66,6 +67,11 @@ export const commands: Readonly<Record<string, Command>> = {
     usage: '--consent <id>',
     what: 'end a consent, in effect when the command returns',
     run: revokeCommand,
+  },
+  export: {
+    usage: '[--to <folder or s3://bucket/prefix>] [--bank <id>]',
+    what: 'write what is signed and not there yet to the archive: ARCHIVE, or where --to says',
+    run: exportCommand,
   },
   verify: {
     usage: verifyUsage,

@@ -2,10 +2,13 @@
 import { RotationUnderWay } from '../authorization/rotate_keys.ts'
 import { DirectoryInvalid } from '../banks/directory.ts'
 import { ApprovalRejected } from '../broker/approve_recipient.ts'
+import { BankUnavailable } from '../broker/bank_port.ts'
+import { ExportRefused } from '../broker/export_ledger.ts'
 import { LedgerNotOpened } from '../broker/open_ledger.ts'
 import { ConfigError } from '../config.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { CannotStart } from '../main.ts'
+import { ArchiveConflict, ArchiveUnavailable, ArchiveUnfit } from '../storage/archive.ts'
 import { UsageError } from './arguments.ts'
 import { commands } from './commands.ts'
 
@@ -19,6 +22,11 @@ const mendable = [
   DirectoryInvalid,
   RotationUnderWay,
   Refusal,
+  BankUnavailable,
+  ArchiveConflict,
+  ArchiveUnavailable,
+  ArchiveUnfit,
+  ExportRefused,
 ]
 
 const [name = '', ...argv] = process.argv.slice(2)

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { hashBytes } from '../merkle/hash.ts'
 import { decodeBundle, tilePath, tileWidth, type Bundle, type Tile } from '../merkle/tiles.ts'
@@ -44,7 +44,7 @@ function folderSource(folder: string): LedgerSource {
     place: folder,
     // Synchronous: whoever verifies has nothing else to do, and waiting in turn costs more than a small file does.
     async read(path, bytesMax) {
-      const file = join(folder, path)
+      const file = join(folder, path === 'checkpoint' ? newestCheckpoint(folder) : path)
       const found = statSync(file, { throwIfNoEntry: false })
       if (found?.isFile() !== true)
         throw new SourceError(path, 'there is no such file', { absent: true })
@@ -52,6 +52,17 @@ function folderSource(folder: string): LedgerSource {
       return readFileSync(file)
     },
   }
+}
+
+/** An archive keeps all checkpoints and not a newest one: their names are sizes, padded, and so in order. */
+function newestCheckpoint(folder: string): string {
+  const archived = join(folder, 'checkpoints')
+  if (existsSync(join(folder, 'checkpoint')) || !existsSync(archived)) return 'checkpoint'
+  const newest = readdirSync(archived)
+    .filter((name) => /^\d{16}$/.test(name))
+    .toSorted()
+    .at(-1)
+  return newest === undefined ? 'checkpoint' : join('checkpoints', newest)
 }
 
 const get = (url: URL): Promise<Response> =>
