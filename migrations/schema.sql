@@ -280,7 +280,10 @@ create table leaf_hashes (
   bank_id text not null,
   n bigint not null,
   hash bytea not null,
+  total smallint,
+  raised_by bigint,
   constraint leaf_hashes_pkey PRIMARY KEY (bank_id, n),
+  constraint leaf_hashes_check CHECK (((total IS NULL) = (raised_by IS NULL))),
   constraint leaf_hashes_hash_check CHECK ((length(hash) = 32))
 );
 CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.leaf_hashes FOR EACH ROW EXECUTE FUNCTION refuse_change();
@@ -297,10 +300,14 @@ create table ledger_heads (
   at timestamp with time zone not null,
   origin text not null,
   vkey text not null,
+  sum_names text[] not null,
+  sum_edge bytea not null,
   closed boolean default false not null,
   constraint ledger_heads_pkey PRIMARY KEY (bank_id),
+  constraint ledger_heads_check CHECK (((length(sum_edge) % ((8 * cardinality(sum_names)) + 32)) = 0)),
   constraint ledger_heads_edge_check CHECK (((length(edge) % 32) = 0)),
-  constraint ledger_heads_size_check CHECK ((size > 0))
+  constraint ledger_heads_size_check CHECK ((size > 0)),
+  constraint ledger_heads_sum_names_check CHECK (((cardinality(sum_names) >= 1) AND (cardinality(sum_names) <= 64)))
 ) with (fillfactor=50);
 alter table ledger_heads enable row level security;
 create policy by_bank on ledger_heads as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
@@ -528,6 +535,7 @@ create table subtree_hashes (
   level smallint not null,
   i bigint not null,
   hash bytea not null,
+  sum bytea not null,
   constraint subtree_hashes_pkey PRIMARY KEY (bank_id, level, i),
   constraint subtree_hashes_hash_check CHECK ((length(hash) = 32)),
   constraint subtree_hashes_level_check CHECK ((level > 0))

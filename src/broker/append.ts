@@ -1,8 +1,9 @@
 import type { Client } from 'pg'
 import { consentOf, writeEntry, type Draft as EntryDraft, type Entry } from '../ledger/entry.ts'
-import { addTotals } from '../ledger/totals.ts'
+import { addTotals, countsOf } from '../ledger/totals.ts'
 import type { RefusalReason } from '../consent/refusal.ts'
-import { append as appendLeaf, leafHash, type Subtree } from '../merkle/tree.ts'
+import { appendSum, sumLeaf } from '../merkle/sum_tree.ts'
+import { append as appendLeaf, leafHash } from '../merkle/tree.ts'
 import { loopAtRest } from '../storage/batched.ts'
 import { errorCode } from '../storage/error_code.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
@@ -251,7 +252,7 @@ function fold(
 ): { batch: Batch; answers: (() => void)[] } {
   const oldSize = state.edge.size
   const entries: Batch['entries'][number][] = []
-  const subtrees: Subtree[] = []
+  const subtrees: Batch['subtrees'][number][] = []
   const effects: Effect[] = []
   const answers: (() => void)[] = []
   for (const { draft, id, resolve, reject } of batch) {
@@ -273,10 +274,9 @@ function fold(
         answers.push(() => resolve({ kind: 'unchanged', at: state.at }))
         continue
       }
-      const { n, kind, consent, leaf } = written
-      const hash = leafHash(nodeHasher, leaf)
-      subtrees.push(...appendLeaf(nodeHasher, state.edge, hash))
-      entries.push({ n, kind, consent, leaf, hash, draftId: id })
+      entries.push({ ...written, draftId: id })
+      subtrees.push(...written.completed)
+      const { n, hash } = written
       answers.push(() => resolve({ kind: 'entered', n, hash, at: state.at, began }))
     } catch (error) {
       answers.push(() => reject(error instanceof Error ? error : new Error(String(error))))
@@ -287,6 +287,7 @@ function fold(
       oldSize,
       at: state.at,
       edge: state.edge,
+      sumEdge: state.sums.edge,
       totals: state.totals,
       entries,
       subtrees,
@@ -311,7 +312,7 @@ function decide(state: LedgerState, draft: Draft, signing: Signing): Decision {
 const changes = (decision: Decision): boolean =>
   !('refused' in decision) && (decision.entry !== undefined || decision.effects !== undefined)
 
-/** The entry's bytes; the state is changed only once nothing can fail any more. */
+/** The entry's bytes and hash; the state is changed only once nothing can fail any more. */
 function enter(state: LedgerState, draft: EntryDraft) {
   const consent = consentOf(draft)
   const prev = consent === undefined ? undefined : state.tails.get(consent)
@@ -323,7 +324,20 @@ function enter(state: LedgerState, draft: EntryDraft) {
   state.totals = totals
   if (consent !== undefined) state.tails.set(consent, n)
   if (draft.kind === 'epoch') state.newestEpoch = { n, at: state.at }
-  return { n, kind: draft.kind, consent, leaf }
+  return { n, kind: draft.kind, consent, leaf, ...grow(state, draft, leaf) }
+}
+
+/** Adds the leaf to both trees, which complete the same subtrees. */
+function grow({ edge, sums }: LedgerState, draft: EntryDraft, leaf: Uint8Array) {
+  const hash = leafHash(nodeHasher, leaf)
+  const counts = countsOf(sums.names, draft)
+  const summed = appendSum(nodeHasher, sums.edge, sumLeaf(nodeHasher, counts, hash))
+  const completed = appendLeaf(nodeHasher, edge, hash).flatMap((subtree, i) => {
+    const sum = summed[i]?.node
+    return sum === undefined ? [] : [{ ...subtree, sum }]
+  })
+  const total = counts.findIndex((count) => count > 0)
+  return { hash, completed, raised: total < 0 ? undefined : { total, by: counts[total] ?? 0 } }
 }
 
 /** What an effect changes for the drafts after it; the others touch nothing that a draft sees. */

@@ -1,7 +1,8 @@
 import { allowedPurposes } from '../consent/purpose.ts'
 import { refusalReasons } from '../consent/refusal.ts'
 import { kinds, writeEntry, type Ending, type Entry } from '../ledger/entry.ts'
-import { noTotals, totalNames } from '../ledger/totals.ts'
+import { countsOf, noTotals, totalNames } from '../ledger/totals.ts'
+import { appendSum, emptySumEdge, sumLeaf } from '../merkle/sum_tree.ts'
 import { append, emptyEdge, leafHash } from '../merkle/tree.ts'
 import { inBank } from '../storage/database.ts'
 import { random128 } from '../storage/ids.ts'
@@ -56,8 +57,20 @@ export async function openLedger(
   const hash = leafHash(nodeHasher, leaf)
   const edge = emptyEdge()
   append(nodeHasher, edge, hash)
+  const sums = { names: totalNames, edge: emptySumEdge() }
+  appendSum(nodeHasher, sums.edge, sumLeaf(nodeHasher, countsOf(sums.names, genesis), hash))
   return inBank(broker.db, bankId, async (tx) => {
-    const first = { origin, vkey, at, leaf, hash, edge, totals: noTotals, draftId: random128() }
+    const first = {
+      origin,
+      vkey,
+      at,
+      leaf,
+      hash,
+      edge,
+      sums,
+      totals: noTotals,
+      draftId: random128(),
+    }
     if (!(await insertLedger(tx, bankId, first))) return false
     // Before the commit: a mark without a ledger is refused above and can be looked into, a ledger without a mark never signs.
     if (!(await broker.marks.replace(origin, undefined, { size: 1, root: rootText(edge) })))

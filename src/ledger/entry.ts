@@ -92,7 +92,8 @@ export interface Bodies {
     /** 128 random bits: without them a refusal could be guessed from its public leaf hash. */
     salt: string
   }
-  epoch: { size: number }
+  /** `sum` is the hash of the root of the sum tree of the entries [0, size); its sums are the entry's totals. */
+  epoch: { size: number; sum: string }
   /** What a bank says it served to the broker: how many requests from `from` until before `to`, and the root of their ids. */
   statement: {
     count: number
@@ -281,7 +282,7 @@ const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
     reason: word,
     salt: random128,
   }),
-  epoch: object<Bodies['epoch']>({ size: index }),
+  epoch: object<Bodies['epoch']>({ size: index, sum: sha256 }),
   statement: object<Bodies['statement']>({
     count: integer(0, statement_interactions_max),
     from: time,

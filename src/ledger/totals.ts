@@ -39,6 +39,15 @@ export function delta(draft: Draft): { name: string; by: number } | undefined {
   }
 }
 
+/** What an entry counts, of each of these totals: the sums of its leaf in the sum tree. */
+export function countsOf(names: readonly string[], draft: Draft): number[] {
+  const counts = names.map(() => 0)
+  const raised = delta(draft)
+  const at = raised === undefined ? -1 : names.indexOf(raised.name)
+  if (raised !== undefined && at >= 0) counts[at] = raised.by
+  return counts
+}
+
 /** The totals after an entry, given those before it. */
 export function addTotals(before: Totals, draft: Draft): Totals {
   const raised = delta(draft)

@@ -15,7 +15,7 @@ export const rules = {
   release:
     'A release is covered, at its time, by an active consent and a standing approval: recipient, class, accounts, clusters, purpose and lookback.',
   refusal: 'The reason of a refusal was declared by genesis or by a policy entry before it.',
-  epoch: 'An epoch covers exactly the entries before it.',
+  epoch: 'An epoch covers exactly the entries before it, and names the root of their sum tree.',
   statement:
     'A statement says what the bank signed for this ledger, about a time that has passed and that no statement before it covers.',
   reconcile:

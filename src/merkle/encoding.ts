@@ -43,6 +43,10 @@ export function encodeBase64(bytes: Uint8Array): string {
   return btoa(binary)
 }
 
+/** RFC 4648 §5, without padding. */
+export const encodeBase64Url = (bytes: Uint8Array): string =>
+  encodeBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+
 /**
  * Decodes RFC 4648 §4 base64 in its one canonical form: padded, no spaces, no loose bits. Throws
  * `encoding`.

@@ -5,6 +5,7 @@
 export type MerkleErrorCode =
   | 'encoding'
   | 'tree'
+  | 'sum'
   | 'tile'
   | 'vkey'
   | 'note'

@@ -1,6 +1,7 @@
 import type { Client } from 'pg'
 import { isClass } from '../consent/class.ts'
 import type { Totals } from '../ledger/totals.ts'
+import { sumEdgeFromBytes, sumEdgeToBytes, type SumEdge, type SumNode } from '../merkle/sum_tree.ts'
 import { edgeFromBytes, edgeToBytes, type RightEdge, type Subtree } from '../merkle/tree.ts'
 import { approvalColumns, approvalOf, type ApprovalRow } from './approval_row.ts'
 import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
@@ -71,6 +72,10 @@ export async function lockAndLoad(
     at: new Date(Number(head.at_ms)).toISOString(),
     edge: edgeFromBytes(Number(head.size), head.edge),
     closed: head.closed,
+    sums: {
+      names: head.sum_names,
+      edge: sumEdgeFromBytes(Number(head.size), head.sum_edge, head.sum_names.length),
+    },
     totals: head.totals,
     unsignedMs: Number(head.unsigned_ms),
     consents: new Map([...loaded.consents, ...twinRows].map((one) => [one.id, recordOf(one)])),
@@ -89,6 +94,7 @@ export interface Batch {
   readonly oldSize: number
   readonly at: string
   readonly edge: RightEdge
+  readonly sumEdge: SumEdge
   readonly totals: Totals
   readonly entries: readonly {
     readonly n: number
@@ -96,9 +102,11 @@ export interface Batch {
     readonly consent: string | undefined
     readonly leaf: Buffer
     readonly hash: Uint8Array
+    /** Which total of the sum tree the entry raises, by its place, and by how much. */
+    readonly raised: { readonly total: number; readonly by: number } | undefined
     readonly draftId: string
   }[]
-  readonly subtrees: readonly Subtree[]
+  readonly subtrees: readonly (Subtree & { readonly sum: SumNode })[]
   readonly effects: readonly Effect[]
 }
 
@@ -126,6 +134,9 @@ export async function writeAndCommit(client: Client, bank: string, batch: Batch)
               entries.map((one) => one.leaf),
               entries.map((one) => Buffer.from(one.hash)),
               entries.map((one) => one.draftId),
+              Buffer.from(sumEdgeToBytes(batch.sumEdge)),
+              entries.map((one) => one.raised?.total ?? null),
+              entries.map((one) => one.raised?.by ?? null),
             ],
           }),
         ]),
@@ -140,6 +151,7 @@ export async function writeAndCommit(client: Client, bank: string, batch: Batch)
               subtrees.map((one) => one.level),
               subtrees.map((one) => one.index),
               subtrees.map((one) => Buffer.from(one.hash)),
+              subtrees.map((one) => Buffer.from(one.sum)),
             ],
           }),
         ]),
@@ -203,7 +215,7 @@ const reads = {
   // clock when that was set back: then how long it waits is counted from the signature before it. The aggregate is there since
   // row-level security allows no index to be searched for what `coalesce` makes of a column: every entry would be read.
   head: `
-    select h.size, h.edge, h.totals, h.origin, h.vkey, h.closed,
+    select h.size, h.edge, h.sum_names, h.sum_edge, h.totals, h.origin, h.vkey, h.closed,
       floor(extract(epoch from greatest(h.at, clock_timestamp())) * 1000)::bigint as at_ms,
       case when u.n is null then 0 else floor(extract(epoch from clock_timestamp()
         - case when u.at <= clock_timestamp() then u.at else coalesce(s.signed_at, to_timestamp(0)) end) * 1000) end as unsigned_ms
@@ -238,16 +250,16 @@ const reads = {
 
 const writeSql = `
   with moved as (
-    update ledger_heads set size = $3, edge = $4, totals = $5, at = $6 where bank_id = $1 and size = $2 returning 1
+    update ledger_heads set size = $3, edge = $4, totals = $5, at = $6, sum_edge = $13 where bank_id = $1 and size = $2 returning 1
   ), written as (
-    select n, kind, consent_id, leaf, hash, draft_id
-    from unnest($7::bigint[], $8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::text[])
-      as e(n, kind, consent_id, leaf, hash, draft_id)
+    select n, kind, consent_id, leaf, hash, draft_id, total, raised_by
+    from unnest($7::bigint[], $8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::text[], $14::smallint[], $15::bigint[])
+      as e(n, kind, consent_id, leaf, hash, draft_id, total, raised_by)
   ), entered as (
     insert into entries (bank_id, n, kind, at, consent_id, leaf)
     select $1, n, kind, $6, consent_id, leaf from written
   ), hashed as (
-    insert into leaf_hashes (bank_id, n, hash) select $1, n, hash from written
+    insert into leaf_hashes (bank_id, n, hash, total, raised_by) select $1, n, hash, total, raised_by from written
   ), named as (
     insert into draft_ids (bank_id, draft_id, n) select $1, draft_id, n from written
   ), followed as (
@@ -258,8 +270,8 @@ const writeSql = `
   select must_be_one(count(*)) from moved`
 
 const subtreesSql = `
-  insert into subtree_hashes (bank_id, level, i, hash)
-  select $1, level, i, hash from unnest($2::smallint[], $3::bigint[], $4::bytea[]) as s(level, i, hash)`
+  insert into subtree_hashes (bank_id, level, i, hash, sum)
+  select $1, level, i, hash, sum from unnest($2::smallint[], $3::bigint[], $4::bytea[], $5::bytea[]) as s(level, i, hash, sum)`
 
 interface TailRow {
   consent_id: string
@@ -274,6 +286,8 @@ interface EpochRow {
 interface HeadRow {
   size: string
   edge: Buffer
+  sum_names: string[]
+  sum_edge: Buffer
   totals: Totals
   origin: string
   vkey: string

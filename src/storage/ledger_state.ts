@@ -6,6 +6,7 @@ import type { Dated } from '../ledger/approval.ts'
 import type { RevocationReason } from '../ledger/entry.ts'
 import type { KeyOwner, KeyUse } from '../ledger/key.ts'
 import type { Totals } from '../ledger/totals.ts'
+import type { SumEdge } from '../merkle/sum_tree.ts'
 import type { RightEdge } from '../merkle/tree.ts'
 import type { NewEvent } from './authorization_events.ts'
 
@@ -67,6 +68,8 @@ export interface LedgerState {
   /** The time of every entry of this batch, RFC 3339 UTC with milliseconds; never before the entry before it. */
   readonly at: string
   readonly edge: RightEdge
+  /** The sum tree of the totals that the ledger was opened with, in the order of its genesis. */
+  readonly sums: { readonly names: readonly string[]; readonly edge: SumEdge }
   /** Whether the ledger was closed: nothing is entered any more. */
   closed: boolean
   totals: Totals

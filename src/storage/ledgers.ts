@@ -1,5 +1,6 @@
 import type { Totals } from '../ledger/totals.ts'
 import type { TileReader } from '../merkle/proof.ts'
+import { sumEdgeToBytes, type SumEdge } from '../merkle/sum_tree.ts'
 import { edgeToBytes, type RightEdge } from '../merkle/tree.ts'
 import { inBank, type Database, type Tx } from './database.ts'
 
@@ -14,6 +15,7 @@ export async function insertLedger(
     leaf: Buffer
     hash: Uint8Array
     edge: RightEdge
+    sums: { names: readonly string[]; edge: SumEdge }
     totals: Totals
     draftId: string
   },
@@ -21,11 +23,14 @@ export async function insertLedger(
   await tx.raw('insert into ledger_locks (bank_id) values (?) on conflict do nothing', [bank])
   await tx.raw('select from ledger_locks where bank_id = ? for update', [bank])
   const head = await tx.raw<{ rowCount: number }>(
-    `insert into ledger_heads (bank_id, size, edge, totals, at, origin, vkey) values (?, 1, ?, ?, ?, ?, ?)
+    `insert into ledger_heads (bank_id, size, edge, sum_names, sum_edge, totals, at, origin, vkey)
+     values (?, 1, ?, ?, ?, ?, ?, ?, ?)
      on conflict do nothing`,
     [
       bank,
       Buffer.from(edgeToBytes(first.edge)),
+      [...first.sums.names],
+      Buffer.from(sumEdgeToBytes(first.sums.edge)),
       JSON.stringify(first.totals),
       first.at,
       first.origin,

@@ -1,7 +1,9 @@
 import type { VerifyJws } from '../ledger/bank_jws.ts'
 import { replayEntry, startReplay, Violation, type Replay } from '../ledger/replay.ts'
+import { countsOf } from '../ledger/totals.ts'
 import { equalBytes, hashBytes, type Hash, type Hasher } from '../merkle/hash.ts'
 import { tilePath, tileWidth, widthAt, type Tile } from '../merkle/tiles.ts'
+import { appendSum, emptySumEdge, sumLeaf, sumRootText, type SumEdge } from '../merkle/sum_tree.ts'
 import { append, emptyEdge, leafHash, rootOf } from '../merkle/tree.ts'
 import { readEntries, readHashes, type LedgerSource } from './source.ts'
 
@@ -41,6 +43,7 @@ export async function walkLedger(
     roots: new Map(),
   }
   const edge = emptyEdge()
+  const sums = emptySumEdge()
   const upper = upperTiles()
   const compare = (tile: Tile, computed: Uint8Array, served: Uint8Array) => {
     if (!equalBytes(computed, served)) walk.wrongTile ??= tilePath(tile)
@@ -53,7 +56,7 @@ export async function walkLedger(
       leaves.set(leaf, i * hashBytes)
       for (const { level, hash } of append(hasher, edge, leaf)) upper.add(level, hash)
       if (rootsAt.includes(edge.size)) walk.roots.set(edge.size, rootOf(hasher, edge))
-      replay(walk, bytes, verifyJws)
+      replay(walk, { bytes, leaf, sums }, { hasher, verifyJws })
     }
     compare(tile, leaves, hashes)
     for (const [full, computed] of upper.take({ atEnd: edge.size === size }))
@@ -62,11 +65,19 @@ export async function walkLedger(
   return walk
 }
 
-function replay(walk: Walk, bytes: Uint8Array, verifyJws: VerifyJws): void {
+function replay(
+  walk: Walk,
+  { bytes, leaf, sums }: { bytes: Uint8Array; leaf: Hash; sums: SumEdge },
+  { hasher, verifyJws }: { hasher: Hasher; verifyJws: VerifyJws },
+): void {
   if (walk.violation !== undefined) return
   try {
     const entry = replayEntry(walk.state, bytes, verifyJws)
     walk.opened ??= entry.at
+    if (entry.kind === 'epoch' && entry.body.sum !== sumRootText(hasher, sums))
+      throw new Violation(entry.n, 'epoch', 'its sum tree is not that of the entries before it')
+    const counts = countsOf(walk.state.genesis?.totals ?? [], entry)
+    appendSum(hasher, sums, sumLeaf(hasher, counts, leaf))
     if (entry.kind !== 'refusal') return
     const { reason, count } = entry.body
     walk.refusals.set(reason, (walk.refusals.get(reason) ?? 0) + count)

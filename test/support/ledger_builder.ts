@@ -7,8 +7,11 @@ import { earliestDate, type Approval } from '../../src/consent/terms.ts'
 import { approval_typ } from '../../src/ledger/approval.ts'
 import { canonical, type Json } from '../../src/ledger/canonical.ts'
 import { kinds, type Bodies, type Draft } from '../../src/ledger/entry.ts'
+import { addTotals, countsOf, noTotals, totalNames, type Totals } from '../../src/ledger/totals.ts'
+import { appendSum, emptySumEdge, sumLeaf, sumRootText } from '../../src/merkle/sum_tree.ts'
+import { leafHash } from '../../src/merkle/tree.ts'
+import { nodeHasher } from '../../src/storage/node_crypto.ts'
 import { statement_typ } from '../../src/ledger/statement.ts'
-import { addTotals, noTotals, totalNames, type Totals } from '../../src/ledger/totals.ts'
 
 /** A P-256 key pair such as a bank signs approvals with. */
 export interface BankKey {
@@ -61,7 +64,7 @@ export interface LedgerBuilder {
   /** Releases all that the latest terms of the consent allow. */
   release(consent: string, body?: Partial<Bodies['release']>): number
   refuse(body?: Partial<Bodies['refusal']>): number
-  epoch(body?: Partial<Bodies['epoch']>): number
+  epoch(body?: Partial<Bodies['epoch']>, envelope?: Envelope): number
   /** A statement of what the bank served since the one before it. */
   statement(body?: Partial<Bodies['statement']>, signing?: Partial<Signing>): number
   /** Reconciles the newest statement: all that it counts was released, unless the test says otherwise. */
@@ -112,10 +115,13 @@ export function openLedger({
   const entries: Uint8Array[] = []
   const tails = new Map<string, number>()
   const terms = new Map<string, Terms>()
+  const sums = emptySumEdge()
   let totals: Totals = noTotals
   let now = Date.UTC(2026, 0, 1)
   let signedAt = 0
   let newest = { n: 0, count: 0, to: new Date(now).toISOString() }
+
+  const sumNow = () => sumRootText(nodeHasher, sums)
 
   const time = () => new Date(now).toISOString()
 
@@ -125,18 +131,21 @@ export function openLedger({
     const prev = typeof consent === 'string' ? tails.get(consent) : undefined
     const chained = prev === undefined ? body : { prev, ...body }
     if (kind === 'policy') totals = { ...totals, ...zeros(body['totals']) }
-    totals = addTotals(totals, { kind, body } as unknown as Draft)
-    entries.push(
-      encodeEntry({
-        v: 1,
-        n,
-        at: time(),
-        kind,
-        totals,
-        ...envelope,
-        body: withoutUndefined(chained),
-      }),
-    )
+    const draft = { kind, body } as unknown as Draft
+    totals = addTotals(totals, draft)
+    const bytes = encodeEntry({
+      v: 1,
+      n,
+      at: time(),
+      kind,
+      totals,
+      ...envelope,
+      body: withoutUndefined(chained),
+    })
+    entries.push(bytes)
+    const names = (genesis['totals'] as string[] | undefined) ?? totalNames
+    const leaf = leafHash(nodeHasher, bytes)
+    appendSum(nodeHasher, sums, sumLeaf(nodeHasher, countsOf(names, draft), leaf))
     if (typeof consent === 'string') tails.set(consent, n)
     now += 1000
     return n
@@ -210,7 +219,8 @@ export function openLedger({
         salt: random128(),
         ...body,
       }),
-    epoch: (body) => append('epoch', { size: entries.length, ...body }),
+    epoch: (body, envelope) =>
+      append('epoch', { size: entries.length, sum: sumNow(), ...body }, envelope),
     statement(body, signing) {
       const iat = Math.floor(now / 1000)
       const said = { count: 0, from: newest.to, iat, root: random256(), to: time(), ...body }

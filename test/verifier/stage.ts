@@ -19,12 +19,12 @@ export const key = logKey(origin, 0x00)
 export const thief = logKey(origin, 0x40)
 const bankKey = newBankKey()
 
-/** 300 entries: more than a tile holds. Every second one is a release under the one consent. */
-export function started(): { ledger: LedgerBuilder; consent: string } {
+/** 300 entries, unless told otherwise: more than a tile holds. Every second one is a release under the one consent. */
+export function started({ size = 300 } = {}): { ledger: LedgerBuilder; consent: string } {
   const ledger = openLedger({ origin, vkey: formatVkey(key.vkey), bankKey })
   ledger.approve()
   const consent = ledger.grant()
-  while (ledger.entries.length < 300)
+  while (ledger.entries.length < size)
     if (ledger.entries.length % 2 === 0) ledger.refuse()
     else ledger.release(consent)
   return { ledger, consent }

@@ -149,3 +149,18 @@ describe('a release to a class that is denied', () => {
     ])
   })
 })
+
+describe('an epoch', () => {
+  it('that names another sum tree than that of the entries is found, wherever it stands', async () => {
+    for (const size of [3, 255, 256, 257]) {
+      const { ledger } = started({ size })
+      ledger.epoch()
+      ledger.epoch()
+      expect(await stage.foundIn(ledger.entries)).toEqual([])
+      const lie = altered(ledger.entries, size, ({ body }) => (body['sum'] = 'A'.repeat(43)))
+      expect(await stage.foundIn(lie)).toMatchObject([
+        { check: 'rules', index: size, rule: 'epoch' },
+      ])
+    }
+  })
+})
