@@ -81,14 +81,29 @@ export function sumNode(hasher: Hasher, left: SumNode, right: SumNode): SumNode 
 /** The node whose sums are laid out in `result`, and what it hashes in `scratch`. */
 function finished(hasher: Hasher, { summed, hashed }: { summed: number; hashed: number }): SumNode {
   result.set(hasher.sha256(scratch.subarray(0, hashed)), summed)
-  return result.slice(0, summed + hashBytes)
+  return kept(result.subarray(0, summed + hashBytes))
+}
+
+// An array of this length costs as much to allocate as to hash, so many nodes are cut from one.
+let slab = new Uint8Array(0)
+let taken = 0
+
+function kept(node: Uint8Array): SumNode {
+  if (taken + node.length > slab.length) {
+    slab = new Uint8Array(64 * node.length)
+    taken = 0
+  }
+  const copy = slab.subarray(taken, taken + node.length)
+  copy.set(node)
+  taken += node.length
+  return copy
 }
 
 const read = (view: DataView, at: number) => view.getUint32(at) * high + view.getUint32(at + 4)
 
 function write(view: DataView, at: number, sum: number): void {
-  view.setUint32(at, Math.floor(sum / high))
-  view.setUint32(at + 4, sum % high)
+  view.setUint32(at, (sum / high) >>> 0)
+  view.setUint32(at + 4, sum >>> 0)
 }
 
 /** The sums of a node. */
