@@ -22,6 +22,8 @@ export interface Subtree {
 }
 
 const leafPrefix = 0x00
+const tileHeight = 8
+const tileLeaves = 2 ** tileHeight
 const nodePrefix = 0x01
 const noSubtrees: readonly Subtree[] = []
 
@@ -66,24 +68,43 @@ export function emptyEdge(): RightEdge {
  * itself.
  */
 export function append(hasher: Hasher, edge: RightEdge, leaf: Hash): readonly Subtree[] {
-  if (leaf.length !== hashBytes) throw new MerkleError('tree', 'a leaf hash is not 32 bytes')
-  if (edge.size >= Number.MAX_SAFE_INTEGER) throw new MerkleError('tree', 'the tree is full')
+  return add(hasher, edge, { hash: leaf, height: 0 })
+}
+
+/**
+ * Appends 256 leaves at once, by the root over them, to a tree of a multiple of 256; what it returns
+ * begins with that root. As if each were appended; throws `tree` for a tree of another size.
+ */
+export function appendTile(hasher: Hasher, edge: RightEdge, root: Hash): readonly Subtree[] {
+  if (edge.size % tileLeaves !== 0) throw new MerkleError('tree', 'the tree ends within a tile')
+  const tile = { level: 1, index: edge.size / tileLeaves, hash: root }
+  return [tile, ...add(hasher, edge, { hash: root, height: tileHeight })]
+}
+
+function add(
+  hasher: Hasher,
+  edge: RightEdge,
+  subtree: { hash: Hash; height: number },
+): readonly Subtree[] {
+  let { hash, height } = subtree
+  if (hash.length !== hashBytes) throw new MerkleError('tree', 'a hash is not 32 bytes')
+  const leaves = 2 ** height
+  if (edge.size > Number.MAX_SAFE_INTEGER - leaves)
+    throw new MerkleError('tree', 'the tree is full')
   let completed = noSubtrees
-  let hash = leaf
-  let height = 0
   // As in binary addition: each trailing 1 of the size is a subtree as large as the one carried,
   // and merges with it.
-  for (let rest = edge.size; rest % 2 === 1; rest = (rest - 1) / 2) {
+  for (let rest = edge.size / leaves; rest % 2 === 1; rest = (rest - 1) / 2) {
     const left = edge.hashes.pop()
     if (left === undefined) throw new MerkleError('tree', 'the right edge lacks a hash')
     hash = nodeHash(hasher, left, hash)
     height += 1
-    if (height % 8 === 0) {
-      completed = [...completed, { level: height / 8, index: (rest - 1) / 2, hash }]
+    if (height % tileHeight === 0) {
+      completed = [...completed, { level: height / tileHeight, index: (rest - 1) / 2, hash }]
     }
   }
   edge.hashes.push(hash)
-  edge.size += 1
+  edge.size += leaves
   return completed
 }
 

@@ -3,6 +3,10 @@ import * as fc from 'fast-check'
 import { append, emptyEdge, leafHash, rootOf } from '../../src/merkle/tree.ts'
 import { nodeHasher } from '../../src/storage/node_crypto.ts'
 import { messenger, newBankKey, openLedger, type LedgerBuilder } from '../support/ledger_builder.ts'
+import { CanonicalError } from '../../src/ledger/canonical.ts'
+import { replayEntry, startReplay } from '../../src/ledger/replay.ts'
+import { openReplay, sealReplay } from '../../src/ledger/sealed.ts'
+import { verifyJws } from '../../src/storage/jws.ts'
 import { replayAll, violationOf } from './replaying.ts'
 
 const bankKey = newBankKey()
@@ -171,5 +175,43 @@ describe('a valid history', () => {
       }),
       { numRuns: 40 },
     )
+  })
+})
+
+describe('the sealed state of a replay', () => {
+  it('is what replaying goes on from, wherever it was interrupted', () => {
+    fc.assert(
+      fc.property(events, fc.nat(), (happened, pick) => {
+        const { entries } = history(happened)
+        const cut = pick % (entries.length + 1)
+        const before = startReplay()
+        for (const bytes of entries.slice(0, cut)) replayEntry(before, bytes, verifyJws)
+        const lines = [...sealReplay(before)]
+        const state = openReplay(lines)
+        expect([...sealReplay(state)]).toEqual(lines)
+        for (const bytes of entries.slice(cut)) replayEntry(state, bytes, verifyJws)
+        expect(state).toEqual(replayAll(entries))
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('is one line of text for each thing that it remembers', () => {
+    const { entries } = history([])
+    const [head = '', ...elements] = sealReplay(replayAll(entries))
+    expect(JSON.parse(head)).toMatchObject({ size: 2, genesis: { bank: 'us-bank' } })
+    expect(elements).toContain('["purposes","https://w3id.org/dpv#CustomerCare"]')
+    expect(elements.join('')).not.toContain('\n')
+  })
+
+  it.each([
+    [[]],
+    [['']],
+    [['[]']],
+    [['{}', '["else","a"]']],
+    [['{}', '{}']],
+    [['{"__proto__":1}']],
+  ])('is not %j', (lines) => {
+    expect(() => openReplay(lines)).toThrow(CanonicalError)
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import {
   append,
+  appendTile,
   edgeFromBytes,
   edgeToBytes,
   emptyEdge,
@@ -45,6 +46,36 @@ describe('the vectors', () => {
       append(nodeHasher, edge, leafHash(nodeHasher, entry))
       expect(rootOf(nodeHasher, edge)).toEqual(roots[i])
     }
+  })
+})
+
+describe('appendTile', () => {
+  it('appends 256 leaves as if each were appended', () => {
+    const leaves = someLeaves(1_024)
+    const [byLeaf, byTile] = [emptyEdge(), emptyEdge()]
+    for (let at = 0; at < leaves.length; at += 256) {
+      const tile = leaves.slice(at, at + 256)
+      const completed = tile.flatMap((leaf) => [...append(nodeHasher, byLeaf, leaf)])
+      expect(appendTile(nodeHasher, byTile, rootOf(nodeHasher, treeOf(tile)))).toEqual(completed)
+      expect(byTile).toEqual(byLeaf)
+    }
+  })
+
+  it('completes two levels at once where 65,536 leaves are full', () => {
+    const root = leafHash(nodeHasher, new Uint8Array())
+    const edge = emptyEdge()
+    for (let tile = 0; tile < 255; tile++) appendTile(nodeHasher, edge, root)
+    expect(appendTile(nodeHasher, edge, root)).toMatchObject([
+      { level: 1, index: 255, hash: root },
+      { level: 2, index: 0, hash: rootOf(nodeHasher, edge) },
+    ])
+  })
+
+  it('is refused within a tile, and beyond the largest tree', () => {
+    const root = leafHash(nodeHasher, new Uint8Array())
+    expect(codeOf(() => appendTile(nodeHasher, treeOf([root]), root))).toBe('tree')
+    const edge = { size: Number.MAX_SAFE_INTEGER - 255, hashes: [] }
+    expect(codeOf(() => appendTile(nodeHasher, edge, root))).toBe('tree')
   })
 })
 
