@@ -1,5 +1,32 @@
 -- What migrations/ add up to: written by `npm run schema`, compared by CI.
 
+CREATE OR REPLACE FUNCTION public.audit_first_at(bank text, since timestamp with time zone, size bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  low bigint := 0;
+  high bigint := size;
+  middle bigint;
+  found_at timestamptz;
+begin
+  while low < high loop
+    middle := (low + high) / 2;
+    select e.at into found_at from audit_entries e where e.bank_id = bank and e.n = middle;
+    if found_at is null then
+      raise exception 'entry % is not indexed', middle using errcode = 'CS003';
+    elsif found_at < since then
+      low := middle + 1;
+    else
+      high := middle;
+    end if;
+  end loop;
+  return low;
+end
+$function$;
+-- access: {=X/countersign_owner,countersign_owner=X/countersign_owner,countersign_service=X/countersign_owner}
+
 CREATE OR REPLACE FUNCTION public.must_be_one(hits bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -34,6 +61,126 @@ create table approvals (
 alter table approvals enable row level security;
 create policy by_bank on approvals as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on approvals to countersign_service;
+
+create table audit_entries (
+  bank_id text not null,
+  n bigint not null,
+  at timestamp with time zone not null,
+  facet integer not null,
+  consent_id text,
+  constraint audit_entries_pkey PRIMARY KEY (bank_id, n),
+  constraint audit_entries_n_check CHECK ((n >= 0))
+);
+CREATE INDEX audit_entries_by_consent ON public.audit_entries USING btree (bank_id, consent_id, n) INCLUDE (facet) WHERE (consent_id IS NOT NULL);
+CREATE INDEX audit_entries_by_facet ON public.audit_entries USING btree (bank_id, facet, n);
+alter table audit_entries enable row level security;
+create policy by_bank on audit_entries as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select on audit_entries to countersign_service;
+
+create table audit_facets (
+  bank_id text not null,
+  id integer generated as identity (d) not null,
+  facet text not null,
+  kind text not null,
+  code text not null,
+  recipient text,
+  class text,
+  purpose text,
+  clusters text[] not null,
+  reason text,
+  actor text,
+  constraint audit_facets_pkey PRIMARY KEY (bank_id, id),
+  constraint audit_facets_bank_id_facet_key UNIQUE (bank_id, facet)
+);
+alter table audit_facets enable row level security;
+create policy by_bank on audit_facets as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select on audit_facets to countersign_service;
+
+create table audit_grants (
+  bank_id text not null,
+  id text not null,
+  kind text not null,
+  auditor text not null,
+  starts_at timestamp with time zone not null,
+  ends_at timestamp with time zone not null,
+  granted_by text not null,
+  granted_at timestamp with time zone default clock_timestamp() not null,
+  revoked_at timestamp with time zone,
+  constraint audit_grants_pkey PRIMARY KEY (bank_id, id),
+  constraint audit_grants_auditor_check CHECK (((length(auditor) >= 1) AND (length(auditor) <= 128))),
+  constraint audit_grants_granted_by_check CHECK (((length(granted_by) >= 1) AND (length(granted_by) <= 200))),
+  constraint audit_grants_id_check CHECK ((length(id) = 22)),
+  constraint audit_grants_kind_check CHECK ((kind = ANY (ARRAY['client'::text, 'staff'::text]))),
+  constraint time_boxed CHECK (((ends_at > starts_at) AND (ends_at <= (starts_at + '400 days'::interval))))
+);
+CREATE INDEX audit_grants_by_auditor ON public.audit_grants USING btree (bank_id, kind, auditor, ends_at);
+alter table audit_grants enable row level security;
+create policy by_bank on audit_grants as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on audit_grants to countersign_service;
+grant update (revoked_at) on audit_grants to countersign_service;
+
+create table audit_hours (
+  bank_id text not null,
+  hour timestamp with time zone not null,
+  direction text not null,
+  class text not null,
+  purpose text not null,
+  recipient text not null,
+  reason text not null,
+  count bigint not null,
+  constraint audit_hours_pkey PRIMARY KEY (bank_id, hour, direction, class, purpose, recipient, reason),
+  constraint audit_hours_count_check CHECK ((count > 0)),
+  constraint audit_hours_direction_check CHECK ((direction = ANY (ARRAY['release'::text, 'refusal'::text])))
+) with (fillfactor=70);
+alter table audit_hours enable row level security;
+create policy by_bank on audit_hours as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on audit_hours to countersign_service;
+
+create table audit_interactions (
+  bank_id text not null,
+  interaction uuid not null,
+  n bigint not null,
+  constraint audit_interactions_pkey PRIMARY KEY (bank_id, interaction, n)
+);
+alter table audit_interactions enable row level security;
+create policy by_bank on audit_interactions as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select on audit_interactions to countersign_service;
+
+create table audit_progress (
+  bank_id text not null,
+  size bigint default 0 not null,
+  at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  moved_at timestamp with time zone default clock_timestamp() not null,
+  clearing boolean default false not null,
+  constraint audit_progress_pkey PRIMARY KEY (bank_id),
+  constraint audit_progress_size_check CHECK ((size >= 0))
+) with (fillfactor=50);
+alter table audit_progress enable row level security;
+create policy by_bank on audit_progress as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select, update on audit_progress to countersign_service;
+
+create table audit_reads (
+  bank_id text not null,
+  id text not null,
+  n bigint,
+  actor text not null,
+  what text not null,
+  asked text not null,
+  salt text not null,
+  size bigint not null,
+  at timestamp with time zone not null,
+  entries bigint,
+  bytes bigint,
+  sha256 text,
+  constraint audit_reads_pkey PRIMARY KEY (bank_id, id),
+  constraint audit_reads_id_check CHECK ((length(id) = 22))
+);
+alter table audit_reads enable row level security;
+create policy by_bank on audit_reads as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on audit_reads to countersign_service;
+grant update (bytes) on audit_reads to countersign_service;
+grant update (entries) on audit_reads to countersign_service;
+grant update (sha256) on audit_reads to countersign_service;
 
 create table authorization_codes (
   bank_id text not null,

@@ -4,15 +4,17 @@ import type { Archive } from '../storage/archive.ts'
 import type { Broker } from './broker.ts'
 import { expireConsents } from './expire_consents.ts'
 import { exportWhenDue } from './export_ledger.ts'
+import { indexLedger } from './index_ledger.ts'
 import { sweepRefusals } from './record_refusal.ts'
 import { workOutbox } from './work_outbox.ts'
 import { writeEpoch } from './write_epoch.ts'
 
 /** How often each duty is done for each bank, ms. All processes do them; each is safe to be done by several at once. */
-const every_ms = { sign: 1_000, sweep: 5_000, purge: 60_000 } as const
+const every_ms = { sign: 1_000, index: 1_000, sweep: 5_000, purge: 60_000 } as const
 
 /**
- * What happens without anyone asking: signing, the entries of expiries and counted refusals, epochs, the outbox, exports, and the
+ * What happens without anyone asking: signing, the index for auditors, the entries of expiries and counted refusals, epochs, the
+ * outbox, exports, and the
  * removal of rows that can matter no more. A duty that fails is tried again at its next turn, and reported. Returns a function
  * that ends it after the turn in hand.
  */
@@ -50,6 +52,7 @@ export function startHousekeeping(
       const why = await broker.signer.sign(bank)
       if (why !== undefined) throw new Error(why)
     }),
+    repeat(every_ms.index, 'audit index', (bank) => indexLedger(broker, bank)),
     repeat(every_ms.sweep, 'sweep', async (bank) => {
       await expireConsents(broker, bank)
       await sweepRefusals(broker, bank)

@@ -1,3 +1,4 @@
+import { auditCommand, auditorCommand } from './audit.ts'
 import { bankCommand } from './bank.ts'
 import { exportCommand } from './export.ts'
 import { keysCommand } from './keys.ts'
@@ -62,6 +63,17 @@ export const commands: Readonly<Record<string, Command>> = {
     usage: `add --kind bank|auditor|operator|resource_server [--bank <id>] ${identified} ${secured} [--scope <scope>] | disable --id <id>`,
     what: "register a bank's back end or its auditor, an operator, or a resource server; end one for good",
     run: clientCommand,
+  },
+  auditor: {
+    usage:
+      'grant --bank <id> (--client <id> | --staff <id>) --until <date or time> [--from <date or time>] --by <who> | revoke --bank <id> --id <grant> | list --bank <id>',
+    what: "let an auditor read a bank's ledger for a time, at most 400 days; end that; or see who may",
+    run: auditorCommand,
+  },
+  audit: {
+    usage: 'reindex --bank <id>',
+    what: 'make what auditors find entries by anew, by the brokers that run; the ledger is not touched',
+    run: auditCommand,
   },
   revoke: {
     usage: '--consent <id>',

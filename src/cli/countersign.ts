@@ -4,6 +4,7 @@ import { DirectoryInvalid } from '../banks/directory.ts'
 import { ApprovalRejected } from '../broker/approve_recipient.ts'
 import { BankUnavailable } from '../broker/bank_port.ts'
 import { ExportRefused } from '../broker/export_ledger.ts'
+import { AuditNotGranted } from '../broker/grant_audit.ts'
 import { LedgerNotOpened } from '../broker/open_ledger.ts'
 import { ConfigError } from '../config.ts'
 import { Refusal } from '../consent/refusal.ts'
@@ -19,6 +20,7 @@ const mendable = [
   CannotStart,
   LedgerNotOpened,
   ApprovalRejected,
+  AuditNotGranted,
   DirectoryInvalid,
   RotationUnderWay,
   Refusal,

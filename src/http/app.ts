@@ -5,6 +5,7 @@ import type { Broker } from '../broker/broker.ts'
 import type { Log } from '../observe/log.ts'
 import { memoryCounters } from '../storage/rate_counters.ts'
 import type { Caller } from './authenticate.ts'
+import { auditRoutes } from './audit_routes.ts'
 import { consentRoutes } from './consent_routes.ts'
 import { consentSearchRoutes } from './consent_search_routes.ts'
 import { openContract } from './contract.ts'
@@ -47,6 +48,7 @@ export function createApp(
   app.use(consentSearchRoutes(api)) // /consents, …/timeline: for a bank's support staff and its auditors
   app.use(oauthRoutes(api)) // /oauth/{jwks,par,token,introspect,revoke,grants}, /.well-known/…: for clients
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
+  app.use(auditRoutes(api)) // /audit/{bank}/…: for a bank's auditors, while a grant stands
   app.use(registryBankRoutes(api)) // /registry/banks/…: for operators, and for banks what is theirs
   app.use(registryRoutes(api)) // /registry/{recipients,clients}/…: for operators, and the recipients for banks
   app.use(healthRoutes(broker, log.metrics)) // /health, /metrics: for operators

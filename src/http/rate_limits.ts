@@ -14,6 +14,8 @@ const groups = {
   introspection: { address: 30_000, client: 30_000 },
   /** Everything else that clients call, and what is named nowhere. */
   calls: { address: 6_000, client: 6_000 },
+  /** What auditors ask: most of it is an entry in the ledger. */
+  audit: { address: 1_200, client: 600 },
   /** Ending access, and a customer's way there. Counted by itself, so that no other traffic can use it up, and by client never. */
   revocation: { address: 6_000 },
   /** The other pages. Many customers share the address of a mobile network. */
@@ -70,6 +72,7 @@ const routes: readonly (RouteFacts & { readonly method?: string; readonly path: 
   { path: /^\/\.well-known\//, group: 'files', surface: 'oauth' },
   { path: /^\/ledger\/[^/]+\/tile\/entries\//, group: 'calls', surface: 'resource' },
   { path: /^\/ledger\//, group: 'files', surface: 'resource' },
+  { path: /^\/audit\//, group: 'audit', surface: 'resource' },
   { path: /^\/connections(\/|$)/, group: 'revocation', surface: 'page' },
   { path: /^\/banks\/[^/]+\/callback$/, group: 'revocation', surface: 'page' },
   { path: /^\/d\/[^/]+\/stop$/, group: 'revocation', surface: 'page' },

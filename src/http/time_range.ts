@@ -39,11 +39,11 @@ function instant(
   return range[date] === undefined ? undefined : utc(`${range[date]}T00:00:00Z`, date, after_ms)
 }
 
-/** A leap second is no instant to JavaScript, and an offset can lead out of the years that RFC 3339 writes. */
-function utc(text: string, name: string, after_ms: number): string {
+/** A time in UTC, some ms later. A leap second is no instant to JavaScript, and an offset can lead out of the years that RFC 3339 writes. */
+export function utc(text: string, name: string, after_ms: number): string {
   const ms = Date.parse(text) + after_ms
   const iso = Number.isNaN(ms) ? '' : new Date(ms).toISOString()
-  if (!/^\d{4}-/.test(iso)) throw wrong(name, 'is not a time that can be asked for')
+  if (!/^[1-9]\d{3}-/.test(iso)) throw wrong(name, 'is not a time that can be asked for')
   return iso
 }
 

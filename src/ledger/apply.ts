@@ -28,6 +28,7 @@ type Opening = { readonly genesis: Bodies['genesis']; readonly verify: VerifyJws
 export function apply(state: Replay, entry: Entry, opening: Opening): void {
   switch (entry.kind) {
     case 'genesis':
+    case 'access':
       return
     case 'policy':
       for (const kind of entry.body.kinds) state.kinds.add(kind)

@@ -108,6 +108,8 @@ export interface Bodies {
   reconcile: Reconciled & { statement: number; upto: number }
   erasure: { consents: readonly string[] }
   close: Ending
+  /** An auditor is about to be shown something. What was asked for is committed to: it is typed by people. */
+  access: { actor: string; asked: string; what: AccessKind }
 }
 
 /** Requests that a bank stated, by what became of them, and those that it should have stated. */
@@ -129,6 +131,11 @@ export interface Ending {
   readonly checkpoint: string
   readonly reason: string
 }
+
+/** What an auditor was shown. */
+export const accessKinds = ['entries', 'entry', 'series', 'export', 'report'] as const
+
+export type AccessKind = (typeof accessKinds)[number]
 
 interface Chained {
   readonly consent: string
@@ -304,6 +311,7 @@ const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
     consents: list(consentId, { min: 1, max: erasure_consents_max }),
   }),
   close: ending,
+  access: object<Bodies['access']>({ actor: name, asked: sha256, what: oneOf(...accessKinds) }),
 }
 
 /** The kinds a ledger opened by this version declares in its genesis entry. */

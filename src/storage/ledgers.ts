@@ -71,16 +71,20 @@ export async function findLedger(
   })
 }
 
-/** Entries' bytes in [from, to), in order. */
+/** Entries' bytes in order of their index: those in [from, to), or those at each of `at`. Entries that there are not are left out. */
 export async function readLeaves(
   db: Database,
   bank: string,
-  { from, to }: { from: number; to: number },
+  which: { from: number; to: number } | { at: readonly number[] },
 ): Promise<Buffer[]> {
+  const [where, bindings] =
+    'at' in which
+      ? ['n = any(?::bigint[])', [[...which.at]]]
+      : ['n >= ? and n < ?', [which.from, which.to]]
   return inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: { leaf: Buffer }[] }>(
-      'select leaf from entries where bank_id = ? and n >= ? and n < ? order by n',
-      [bank, from, to],
+      `select leaf from entries where bank_id = ? and ${where} order by n`,
+      [bank, ...bindings],
     )
     return rows.map((row) => row.leaf)
   })

@@ -69,6 +69,10 @@ const at = (...paths: readonly string[]): (() => readonly Probe[]) => {
 
 const ofConsent = (path: (id: string) => string) => (of: Objects) => [{ path: path(of.consent) }]
 const entriesPath = () => `/ledger/${b}/tile/entries/000.p/${signed}`
+const ofAudit =
+  (...paths: readonly string[]) =>
+  (of: Objects) =>
+    paths.map((path) => ({ path: `/audit/${of.bank}/${path}` }))
 const ledger = (file: string) => at(`/ledger/${b}/${file}`)
 
 /** Every operation of openapi.yaml. One that is not here fails the walk: say how it is tried. */
@@ -206,6 +210,8 @@ const ways: Readonly<Record<string, Way>> = {
   getProof: { by: 'anyone', probes: ledger('proof/1') },
   getSummary: { by: 'anyone', probes: ledger('summary') },
   getPolicy: { by: 'anyone', probes: ledger('policy') },
+  getAuditGrant: { by: 'token', probes: ofAudit('grant') },
+  queryEntries: { by: 'token', probes: ofAudit('entries', 'entries?kind=release') },
   // The register is the operator's, and recipients are every bank's to approve. What a bank says of them is its own.
   listRecipients: { by: 'token', probes: at('/registry/recipients') },
   getRecipient: { by: 'token', probes: () => [{ path: `/registry/recipients/${cast.ofB.id}` }] },

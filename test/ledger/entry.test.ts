@@ -32,6 +32,7 @@ function everyKind(): Uint8Array[] {
   ledger.revoke(consent)
   ledger.expire(ledger.grant())
   ledger.epoch()
+  ledger.access()
   ledger.suspend()
   ledger.statement()
   ledger.reconcile()

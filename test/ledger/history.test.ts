@@ -52,6 +52,7 @@ const happenings = {
     model.approved = true
   },
   epoch: ({ ledger }) => void ledger.epoch(),
+  access: ({ ledger }) => void ledger.access(),
   wait: ({ ledger }, pick) => ledger.wait((pick % 60) * day),
 } satisfies Record<string, (model: Model, pick: number) => void>
 

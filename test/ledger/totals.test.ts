@@ -16,6 +16,7 @@ function entriesOfAHistory() {
   ledger.revoke(consent)
   ledger.expire(ledger.grant())
   ledger.epoch()
+  ledger.access()
   ledger.suspend()
   ledger.statement()
   ledger.reconcile()
@@ -40,6 +41,7 @@ describe('the totals', () => {
       ['consent.grant', { name: 'grants', by: 1 }],
       ['consent.expire', { name: 'expiries', by: 1 }],
       ['epoch', undefined],
+      ['access', undefined],
       ['recipient.suspend', undefined],
       ['statement', undefined],
       ['reconcile', undefined],

@@ -71,6 +71,8 @@ export interface LedgerBuilder {
   reconcile(body?: Partial<Bodies['reconcile']>): number
   erase(consents: readonly string[]): number
   close(body?: Partial<Bodies['close']>): number
+  /** An auditor was shown something. */
+  access(body?: Partial<Bodies['access']>): number
 }
 
 const utf8 = new TextEncoder()
@@ -242,6 +244,8 @@ export function openLedger({
       }),
     erase: (consents) => append('erasure', { consents }),
     close: (body) => append('close', { ...endingOf(origin, entries.length), ...body }),
+    access: (body) =>
+      append('access', { actor: 'first-audit', asked: random256(), what: 'entries', ...body }),
   }
 }
 

@@ -1,0 +1,81 @@
+import { inBank, type Database } from './database.ts'
+
+/** What an auditor asked for, as the `access` entry at `n` commits to it; a ledger that was closed takes none. */
+export interface AuditRead {
+  readonly id: string
+  readonly n?: number
+  readonly actor: string
+  readonly what: string
+  /** Canonical JSON, and the salt that it was committed to with, base64url. */
+  readonly asked: string
+  readonly salt: string
+  /** How many entries of the ledger it was about. */
+  readonly size: number
+  readonly at: string
+  /** What an export came to, once it was made whole. */
+  readonly made?: Made
+}
+
+/** The size of an export, and its SHA-256, base64. */
+export interface Made {
+  readonly entries: number
+  readonly bytes: number
+  readonly sha256: string
+}
+
+export async function insertRead(db: Database, bank: string, read: AuditRead): Promise<void> {
+  const { id, n, actor, what, asked, salt, size, at } = read
+  await inBank(db, bank, (tx) =>
+    tx.raw(
+      'insert into audit_reads (bank_id, id, n, actor, what, asked, salt, size, at) values (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      [bank, id, n ?? null, actor, what, asked, salt, size, at],
+    ),
+  )
+}
+
+export async function findRead(
+  db: Database,
+  bank: string,
+  id: string,
+): Promise<AuditRead | undefined> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: ReadRow[] }>(
+      'select id, n, actor, what, asked, salt, size, at, entries, bytes, sha256 from audit_reads where bank_id = ? and id = ?',
+      [bank, id],
+    )
+    return rows[0] && readOf(rows[0])
+  })
+}
+
+/** Keeps what an export came to. It comes to the same each time. */
+export async function saveMade(db: Database, bank: string, id: string, made: Made): Promise<void> {
+  await inBank(db, bank, (tx) =>
+    tx.raw(
+      'update audit_reads set entries = ?, bytes = ?, sha256 = ? where bank_id = ? and id = ?',
+      [...[made.entries, made.bytes, made.sha256, bank, id]],
+    ),
+  )
+}
+
+interface ReadRow {
+  id: string
+  n: string | null
+  actor: string
+  what: string
+  asked: string
+  salt: string
+  size: string
+  at: Date
+  entries: string | null
+  bytes: string | null
+  sha256: string | null
+}
+
+const readOf = (row: ReadRow): AuditRead => ({
+  ...(row.n === null ? {} : { n: Number(row.n) }),
+  ...{ id: row.id, actor: row.actor, what: row.what, asked: row.asked, salt: row.salt },
+  ...{ size: Number(row.size), at: row.at.toISOString() },
+  ...(row.entries === null || row.bytes === null || row.sha256 === null
+    ? {}
+    : { made: { entries: Number(row.entries), bytes: Number(row.bytes), sha256: row.sha256 } }),
+})
