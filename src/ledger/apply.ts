@@ -64,6 +64,13 @@ export function apply(state: Replay, entry: Entry, opening: Opening): void {
     }
     case 'erasure':
       return erase(state, entry)
+    case 'restore': {
+      const last = embeddedCheckpoint(entry.body.checkpoint)
+      if (last?.origin !== opening.genesis.origin || last.size !== entry.n)
+        throw new Violation(entry.n, 'restore', 'it names no checkpoint of all entries before it')
+      state.restores.set(entry.n, structuredClone({ at: entry.at, ...entry.body }))
+      return
+    }
     case 'close':
       return close(state, entry, opening)
   }

@@ -88,6 +88,7 @@ const codes: { readonly [K in Kind]: string | Outcomes<K> } = {
     codes: reconciliations,
   },
   erasure: 'CN009I',
+  restore: 'LG005W',
   close: 'LG004W',
   release: { of: ({ to }) => to, codes: releases },
   refusal: {

@@ -107,6 +107,8 @@ export interface Bodies {
   /** What became of the requests that the statement at this index names, and of the releases before the index `upto`. */
   reconcile: Reconciled & { statement: number; upto: number }
   erasure: { consents: readonly string[] }
+  /** The database was rebuilt up to here from an archive: the checkpoint it was restored to, a note in base64url. */
+  restore: { checkpoint: string }
   close: Ending
   /** An auditor is about to be shown something. What was asked for is committed to: it is typed by people. */
   access: { actor: string; asked: string; what: AccessKind }
@@ -207,8 +209,9 @@ const terms = {
   recipient: name,
 }
 
+const checkpoint = matching(embeddedNote, 'a signed note, base64url')
 const ending = object<Ending>({
-  checkpoint: matching(embeddedNote, 'a signed note, base64url'),
+  checkpoint,
   reason: string(200),
 })
 
@@ -310,6 +313,7 @@ const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
   erasure: object<Bodies['erasure']>({
     consents: list(consentId, { min: 1, max: erasure_consents_max }),
   }),
+  restore: object<Bodies['restore']>({ checkpoint }),
   close: ending,
   access: object<Bodies['access']>({ actor: name, asked: sha256, what: oneOf(...accessKinds) }),
 }

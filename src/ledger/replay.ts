@@ -35,6 +35,14 @@ export interface Replay {
   readonly completeness: Completeness
   /** The consents that `erasure` entries name. */
   erased: Set<string>
+  /** When the ledger was restored from an archive, and to which checkpoint, by the index of the entry that says so. */
+  restores: Map<number, Restored>
+}
+
+/** A `restore` entry. Whether the root of its checkpoint is the tree's at that size, only the tree can tell. */
+export interface Restored {
+  readonly at: string
+  readonly checkpoint: string
 }
 
 export interface SignedApproval extends Approval {
@@ -65,6 +73,7 @@ export function startReplay(): Replay {
     trails: new Map(),
     completeness: startCompleteness(),
     erased: new Set(),
+    restores: new Map(),
   }
 }
 

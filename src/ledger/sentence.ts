@@ -85,6 +85,7 @@ const sentences: { readonly [K in Kind]: (body: Bodies[K]) => string } = {
     }`,
   erasure: ({ consents }) =>
     `Whose ${counted(consents.length, 'consent')} it was is erased: nothing leads from the ledger to a person any more.`,
+  restore: () => 'The database was rebuilt from an archive, up to this entry.',
   close: ({ reason }) => `The ledger was closed for ever: ${reason.replace(/\.$/, '')}.`,
   access: ({ actor, what }) => `The auditor ${actor} was given ${shown[what]}.`,
 }

@@ -21,6 +21,7 @@ export const rules = {
   reconcile:
     'A reconciliation is of the oldest statement without one, and what became of the requests adds up to those stated.',
   erasure: 'An erasure names consents that were granted and are no longer active, each once.',
+  restore: 'A restoration names a checkpoint of its own ledger that covers all entries before it.',
   close:
     'A ledger is closed when no consent is active, with a checkpoint of its own, and nothing follows.',
 } as const

@@ -78,6 +78,8 @@ export interface Counts {
   readonly predecessor?: { readonly origin: string; readonly size: number; readonly reason: string }
   /** Whether the last entry closed the ledger for ever. */
   readonly closed: boolean
+  /** When its database was rebuilt from an archive, each an entry. */
+  readonly restores: readonly { readonly n: number; readonly at: string }[]
   readonly first: string
   readonly last: string
   /** The keys that sign the ledger after its last entry. */
@@ -176,6 +178,7 @@ function countsOf({ state, refusals }: Walk, genesis: Bodies['genesis'], first: 
     bank_key: genesis.bank_key,
     ...predecessorOf(genesis),
     closed: state.closed,
+    restores: [...state.restores].map(([n, { at }]) => ({ n, at })),
     first,
     last: state.at,
     vkeys: activeKeys(state.keys.ledger),

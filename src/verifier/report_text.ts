@@ -38,6 +38,9 @@ export function reportText(report: Report): string {
             ...counts.vkeys.map((vkey) => row('Signed by', vkey)),
             row('Entries from', `${counts.first} to ${counts.last}`),
             ...(counts.closed ? [row('Closed', 'for ever, by the last of them')] : []),
+            ...counts.restores.map(({ n, at }) =>
+              row('Restored', `from an archive of ${count(n, 'entry', 'entries')}, at ${at}`),
+            ),
             ...(counts.predecessor === undefined
               ? []
               : [row('Follows', follows(counts.predecessor))]),

@@ -3,7 +3,7 @@ import type { PublicJwk } from '../ledger/entry.ts'
 import { noteText } from '../ledger/embedded_note.ts'
 import { activeKeys } from '../ledger/key.ts'
 import { openCheckpoint, type Checkpoint } from '../merkle/checkpoint.ts'
-import { readText, type Text } from '../merkle/encoding.ts'
+import { encodeBase64, readText, type Text } from '../merkle/encoding.ts'
 import { MerkleError } from '../merkle/errors.ts'
 import { equalBytes, type Hash, type Hasher } from '../merkle/hash.ts'
 import { noteVerifier } from '../merkle/note.ts'
@@ -119,7 +119,7 @@ function compare(newest: Newest, walk: Walk, trusted: Trusted): Finding[] {
       check: 'identity',
       detail: `the first entry opens ${origin ?? 'no ledger'}, not ${checkpoint.origin}`,
     })
-  findings.push(...checkPredecessor(walk, trusted))
+  findings.push(...checkPredecessor(walk, trusted), ...checkRestores(walk))
   const keys = activeKeys(state.keys.ledger)
   if (
     origin === checkpoint.origin &&
@@ -150,6 +150,17 @@ function checkPredecessor({ state }: Walk, { policy, crypto }: Trusted): Finding
       },
     ]
   }
+}
+
+/** What the ledger was restored to is what it still begins with. */
+function checkRestores(walk: Walk): Finding[] {
+  return [...walk.state.restores].flatMap(([n, { checkpoint }]) => {
+    const [, , root] = noteText(checkpoint)?.split('\n') ?? []
+    const computed = walk.roots.get(n)
+    return computed !== undefined && encodeBase64(computed) === root
+      ? []
+      : [{ check: 'tree', detail: `entry ${n} says it was restored to another ledger than this` }]
+  })
 }
 
 /** Whether two public keys are one, whatever else is said of them (RFC 7638 §3.2). */

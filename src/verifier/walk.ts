@@ -1,4 +1,5 @@
 import type { VerifyJws } from '../ledger/bank_jws.ts'
+import type { Entry } from '../ledger/entry.ts'
 import { replayEntry, startReplay, Violation, type Replay } from '../ledger/replay.ts'
 import { countsOf } from '../ledger/totals.ts'
 import { equalBytes, hashBytes, type Hash, type Hasher } from '../merkle/hash.ts'
@@ -17,7 +18,7 @@ export interface Walk {
   violation: Violation | undefined
   /** The first tile whose hashes are not those of the entries. */
   wrongTile: string | undefined
-  /** The root at each of the sizes asked for. */
+  /** The root at each of the sizes asked for, and at each to which the ledger was restored. */
   readonly roots: Map<number, Hash>
 }
 
@@ -53,10 +54,11 @@ export async function walkLedger(
     const leaves = new Uint8Array(hashes.length)
     for (const [i, bytes] of entries.entries()) {
       const leaf = leafHash(hasher, bytes)
+      const entry = replay(walk, { bytes, leaf, sums }, { hasher, verifyJws })
+      if (entry?.kind === 'restore') walk.roots.set(edge.size, rootOf(hasher, edge))
       leaves.set(leaf, i * hashBytes)
       for (const { level, hash } of append(hasher, edge, leaf)) upper.add(level, hash)
       if (rootsAt.includes(edge.size)) walk.roots.set(edge.size, rootOf(hasher, edge))
-      replay(walk, { bytes, leaf, sums }, { hasher, verifyJws })
     }
     compare(tile, leaves, hashes)
     for (const [full, computed] of upper.take({ atEnd: edge.size === size }))
@@ -69,8 +71,8 @@ function replay(
   walk: Walk,
   { bytes, leaf, sums }: { bytes: Uint8Array; leaf: Hash; sums: SumEdge },
   { hasher, verifyJws }: { hasher: Hasher; verifyJws: VerifyJws },
-): void {
-  if (walk.violation !== undefined) return
+): Entry | undefined {
+  if (walk.violation !== undefined) return undefined
   try {
     const entry = replayEntry(walk.state, bytes, verifyJws)
     walk.opened ??= entry.at
@@ -78,12 +80,14 @@ function replay(
       throw new Violation(entry.n, 'epoch', 'its sum tree is not that of the entries before it')
     const counts = countsOf(walk.state.genesis?.totals ?? [], entry)
     appendSum(hasher, sums, sumLeaf(hasher, counts, leaf))
-    if (entry.kind !== 'refusal') return
+    if (entry.kind !== 'refusal') return entry
     const { reason, count } = entry.body
     walk.refusals.set(reason, (walk.refusals.get(reason) ?? 0) + count)
+    return entry
   } catch (error) {
     if (!(error instanceof Violation)) throw error
     walk.violation = error
+    return undefined
   }
 }
 

@@ -37,6 +37,7 @@ function everyKind(): Uint8Array[] {
   ledger.statement()
   ledger.reconcile()
   ledger.erase([consent])
+  ledger.restore()
   ledger.close()
   return ledger.entries
 }

@@ -21,6 +21,7 @@ function entriesOfAHistory() {
   ledger.statement()
   ledger.reconcile()
   ledger.erase([consent])
+  ledger.restore()
   ledger.close()
   return ledger.entries.map(readEntry)
 }
@@ -46,6 +47,7 @@ describe('the totals', () => {
       ['statement', undefined],
       ['reconcile', undefined],
       ['erasure', undefined],
+      ['restore', undefined],
       ['close', undefined],
     ])
     expect(new Set(raised.map(([kind]) => kind))).toEqual(new Set(kinds))

@@ -459,6 +459,19 @@ const broken: { readonly [R in Rule]: Readonly<Record<string, Broken>> } = {
       ledger.erase([consent])
     },
   },
+  restore: {
+    "another ledger's checkpoint": (ledger) => {
+      const { checkpoint } = endingOf('broker.example/ledger/other', ledger.entries.length)
+      ledger.restore({ checkpoint })
+    },
+    'a checkpoint of fewer entries': (ledger) => {
+      ledger.restore({ checkpoint: endingOf(ledger.origin, ledger.entries.length - 1).checkpoint })
+    },
+    'a checkpoint of more entries': (ledger) => {
+      ledger.restore({ checkpoint: endingOf(ledger.origin, ledger.entries.length + 1).checkpoint })
+    },
+    'no checkpoint': (ledger) => ledger.restore({ checkpoint: 'A' }),
+  },
   close: {
     'an entry after it': (ledger, consent) => {
       ledger.revoke(consent)

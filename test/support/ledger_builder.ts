@@ -70,6 +70,8 @@ export interface LedgerBuilder {
   /** Reconciles the newest statement: all that it counts was released, unless the test says otherwise. */
   reconcile(body?: Partial<Bodies['reconcile']>): number
   erase(consents: readonly string[]): number
+  /** Says that it was restored to the entries so far, whatever their root. */
+  restore(body?: Partial<Bodies['restore']>): number
   close(body?: Partial<Bodies['close']>): number
   /** An auditor was shown something. */
   access(body?: Partial<Bodies['access']>): number
@@ -243,6 +245,10 @@ export function openLedger({
         ...{ statement: newest.n, upto: newest.n, ...body },
       }),
     erase: (consents) => append('erasure', { consents }),
+    restore: (body) => {
+      const { checkpoint } = endingOf(origin, entries.length)
+      return append('restore', { checkpoint, ...body })
+    },
     close: (body) => append('close', { ...endingOf(origin, entries.length), ...body }),
     access: (body) =>
       append('access', { actor: 'first-audit', asked: random256(), what: 'entries', ...body }),

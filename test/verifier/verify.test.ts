@@ -179,6 +179,32 @@ describe('a ledger that ended, and the one that follows it', () => {
   }
 })
 
+describe('a ledger that was restored', () => {
+  const restored = (change = (note: string) => note) => {
+    const { ledger } = started()
+    const note = change(checkpointOf(ledger.entries, key))
+    ledger.restore({ checkpoint: Buffer.from(note).toString('base64url') })
+    ledger.refuse()
+    return ledger
+  }
+
+  it('says so for ever', async () => {
+    const ledger = restored()
+    await writeLedgerFolder(stage.folder, ledger.entries, key)
+    const { findings, counts } = await stage.verify()
+    expect(findings).toEqual([])
+    expect(counts?.restores).toMatchObject([{ n: 300 }])
+  })
+
+  it('is found to have been restored to something else', async () => {
+    const ledger = restored((note) => note.replace(/\n300\n.{43}=/, `\n300\n${'A'.repeat(43)}=`))
+    await writeLedgerFolder(stage.folder, ledger.entries, key)
+    expect((await stage.verify()).findings).toMatchObject([
+      { check: 'tree', detail: expect.stringMatching(/^entry 300 says it was restored/) },
+    ])
+  })
+})
+
 describe('a fork', () => {
   it('of equal size is reported with both signed notes', async () => {
     const { ledger, consent } = started()
