@@ -1,17 +1,26 @@
 import knex, { type Knex } from 'knex'
 import type { Client } from 'pg'
+import type { Archive } from './archive.ts'
 
 /** A transaction inside one bank. Every statement of it sees that bank's rows only. */
 export type Tx = Knex.Transaction
 
 export interface Database {
   readonly knex: Knex
+  /** Holds the entries that were detached from the database. */
+  readonly archive?: Archive | undefined
 }
 
 const silent = () => undefined
 
 /** A pool of at most `connections_max` connections as the service role. Statements are ended after 5 s. */
-export function openDatabase(url: string, { connections_max = 10 } = {}): Database {
+export function openDatabase(
+  url: string,
+  {
+    connections_max = 10,
+    archive,
+  }: { connections_max?: number; archive?: Archive | undefined } = {},
+): Database {
   const connection = {
     connectionString: url,
     statement_timeout: 5_000,
@@ -21,6 +30,7 @@ export function openDatabase(url: string, { connections_max = 10 } = {}): Databa
     pipeline: true, // for `inOneGo`; a transaction of knex waits for each answer all the same
   }
   return {
+    archive,
     knex: knex({
       client: 'pg',
       connection,

@@ -2,6 +2,7 @@ import type { Totals } from '../ledger/totals.ts'
 import type { TileReader } from '../merkle/proof.ts'
 import { sumEdgeToBytes, type SumEdge } from '../merkle/sum_tree.ts'
 import { edgeToBytes, type RightEdge } from '../merkle/tree.ts'
+import { chosen, readDetached, type Which } from './detached_entries.ts'
 import { inBank, type Database, type Tx } from './database.ts'
 
 /** A ledger's first row of everything. False, and nothing done, when the bank has one already. */
@@ -71,23 +72,24 @@ export async function findLedger(
   })
 }
 
-/** Entries' bytes in order of their index: those in [from, to), or those at each of `at`. Entries that there are not are left out. */
-export async function readLeaves(
-  db: Database,
-  bank: string,
-  which: { from: number; to: number } | { at: readonly number[] },
-): Promise<Buffer[]> {
-  const [where, bindings] =
-    'at' in which
-      ? ['n = any(?::bigint[])', [[...which.at]]]
-      : ['n >= ? and n < ?', [which.from, which.to]]
-  return inBank(db, bank, async (tx) => {
-    const { rows } = await tx.raw<{ rows: { leaf: Buffer }[] }>(
-      `select leaf from entries where bank_id = ? and ${where} order by n`,
+/**
+ * Entries' bytes in order of their index; entries that there are not are left out. Those that were detached come from the archive.
+ * Throws `ArchiveUnavailable` where they cannot be had.
+ */
+export async function readLeaves(db: Database, bank: string, which: Which): Promise<Buffer[]> {
+  const { where, bindings, count } = chosen(which)
+  const held = await inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: { n: string; leaf: Buffer }[] }>(
+      `select n, leaf from entries where bank_id = ? and ${where} order by n`,
       [bank, ...bindings],
     )
-    return rows.map((row) => row.leaf)
+    return rows
   })
+  if (held.length === count) return held.map(({ leaf }) => leaf)
+  const detached = await readDetached(db, bank, which)
+  return [...held.map(({ n, leaf }) => [Number(n), leaf] as const), ...detached]
+    .toSorted(([a], [b]) => a - b)
+    .map(([, leaf]) => leaf)
 }
 
 /** The newest epoch entry below `size`. */
