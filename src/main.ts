@@ -46,12 +46,12 @@ export interface Composed {
 export async function compose(config: Config): Promise<Composed> {
   const log = openLog(config.logLevel)
   // Pools of their own, so that neither banks that hang nor a flood of requests can keep signing from a connection.
-  const db = openDatabase(config.databaseUrl)
+  const archive = archiveOf(config)
+  const db = openDatabase(config.databaseUrl, { archive })
   const askingDb = openDatabase(config.databaseUrl, { connections_max: 6 })
   const signingDb = openDatabase(config.databaseUrl, { connections_max: 2 })
   const limitsDb = openDatabase(config.databaseUrl, { connections_max: 4 })
   const databases = [config.databaseUrl, config.marks].filter(isDatabaseUrl)
-  const archive = archiveOf(config)
   const banks = openBanks(
     { ...config, databases },
     {

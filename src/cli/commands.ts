@@ -1,5 +1,6 @@
 import { auditCommand, auditorCommand } from './audit.ts'
 import { bankCommand } from './bank.ts'
+import { detachCommand } from './detach.ts'
 import { exportCommand } from './export.ts'
 import { keysCommand } from './keys.ts'
 import { ledgerCommand } from './ledger.ts'
@@ -43,6 +44,11 @@ export const commands: Readonly<Record<string, Command>> = {
       'open --bank <id> [--after <checkpoint file> --policy <file> --reason <text>] | init-mark --bank <id> | close --bank <id> --reason <text> [--checkpoint <file>]',
     what: "open a bank's ledger, once, or one that follows another; set its mark anew after the marks were lost; or close it for ever",
     run: ledgerCommand,
+  },
+  detach: {
+    usage: '--older-than <days> [--min-rows <n>]',
+    what: 'as the owner at DATABASE_OWNER_URL: let entries leave the database that are old, signed, and in the archive',
+    run: detachCommand,
   },
   bank: {
     usage: 'list | check --bank <id>',

@@ -10,6 +10,7 @@ import { BankRefused, BankUnavailable } from '../broker/bank_port.ts'
 import { FrequencyUsedUp } from '../broker/frequency.ts'
 import { AnswerTooLate } from '../broker/release.ts'
 import { Refusal, type RefusalReason } from '../consent/refusal.ts'
+import { ArchiveConflict, ArchiveUnavailable } from '../storage/archive.ts'
 import { databaseUnavailable } from '../storage/unavailable.ts'
 
 /** A problem document (RFC 9457). `code` is stable and for programs, `detail` for people. */
@@ -120,6 +121,12 @@ export function problemOf(error: unknown): Problem {
     databaseUnavailable(error)
   )
     return retry(5, 'unavailable', 'the ledger cannot be reached')
+  if (error instanceof ArchiveUnavailable || error instanceof ArchiveConflict)
+    return retry(
+      60,
+      'unavailable',
+      'some of the entries asked for cannot be read from their archive',
+    )
   if (error instanceof AnswerTooLate)
     return retry(1, 'answer_too_late', 'the answer was not ready in time and was dropped')
   if (error instanceof BankUnavailable)

@@ -1,0 +1,34 @@
+import { loadConfig, loadOwnerUrl } from '../config.ts'
+import { openArchive } from '../storage/archive_place.ts'
+import { detachEntries } from '../storage/detach.ts'
+import { parseOptions, UsageError } from './arguments.ts'
+
+const day_ms = 86_400_000
+
+/** `countersign detach`: old entries leave the database for the archive that holds them, as the database's owner. */
+export async function detachCommand(argv: string[]): Promise<number> {
+  const options = parseOptions(argv, ['older-than', 'min-rows'])
+  const before = new Date(Date.now() - integer(options.one('older-than'), '--older-than') * day_ms)
+  const rowsMin = integer(options.maybe('min-rows') ?? '100000', '--min-rows')
+  const { archive: at } = loadConfig()
+  if (at?.place === undefined)
+    throw new UsageError('ARCHIVE is not set: entries have nowhere to go')
+  const archive = openArchive(at.place, at)
+  try {
+    const detached = await detachEntries(loadOwnerUrl(), archive, { before, rowsMin })
+    for (const { partition, gone, stayed, table } of detached)
+      process.stdout.write(
+        `${partition}: ${gone} entries are in the archive alone, ${stayed} stayed. To free the space: drop table ${table}\n`,
+      )
+    if (detached.length === 0)
+      process.stdout.write('no partition has as many entries that are old, signed and archived\n')
+    return 0
+  } finally {
+    archive.close()
+  }
+}
+
+function integer(text: string, option: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new UsageError(`${option} is not a positive integer`)
+}
