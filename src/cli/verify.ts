@@ -7,6 +7,7 @@ import { parsePolicy, type Policy } from '../merkle/policy.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import { reportText } from '../verifier/report_text.ts'
 import { openSource } from '../verifier/source.ts'
+import type { Freshness } from '../verifier/report.ts'
 import { verifyLedger } from '../verifier/verify.ts'
 import { UsageError } from './arguments.ts'
 import { readAsAuditor, type Get } from './auditor.ts'
@@ -14,7 +15,7 @@ import { verifierCrypto as crypto } from './verifier_crypto.ts'
 
 /** What `countersign verify` takes. */
 export const verifyUsage =
-  '<url or folder> --policy <file> [--bank-key <jwk file>] [--json] [--client <id> --client-key <jwk file>] [--against <checkpoint file>]'
+  '<url or folder> --policy <file> [--bank-key <jwk file>] [--json] [--client <id> --client-key <jwk file>] [--against <checkpoint file>] [--max-age <duration>]'
 
 /**
  * Verifies a ledger and writes the report to `out`, as text or as one line of JSON. Resolves to the exit code: 0 when nothing
@@ -29,14 +30,17 @@ export async function verifyCommand(argv: string[], out: NodeJS.WritableStream):
 
 async function readArguments(argv: string[]) {
   const { values, positionals } = parse(argv)
-  const { policy, against, json, client, 'client-key': keyFile, 'bank-key': bankKey } = values
+  const { against, json, client, 'client-key': keyFile, 'bank-key': bankKey } = values
   const [place, ...more] = positionals
   if (place === undefined || more.length > 0) throw new UsageError('one URL or folder is needed')
-  if (policy === undefined) throw new UsageError('--policy is needed: it says which keys to trust')
+  if (values.policy === undefined)
+    throw new UsageError('--policy is needed: it says which keys to trust')
+  const policy = policyOf(await readArgument(values.policy))
   return {
     place,
     json,
-    policy: policyOf(await readArgument(policy)),
+    policy,
+    freshness: freshnessOf(values['max-age'], policy),
     getEntries: await auditorOf(place, { client, keyFile }),
     bankKey: bankKey === undefined ? undefined : publicKeyOf(await readArgument(bankKey)),
     earlier: against === undefined ? undefined : await readArgument(against),
@@ -55,6 +59,7 @@ function parse(args: string[]) {
         'client-key': { type: 'string' },
         against: { type: 'string' },
         'bank-key': { type: 'string' },
+        'max-age': { type: 'string' },
       },
     })
   } catch (error) {
@@ -77,6 +82,19 @@ function policyOf(file: Buffer): Policy {
     if (error instanceof MerkleError) throw new UsageError(`the policy is wrong: ${error.message}`)
     throw error
   }
+}
+
+const seconds = { s: 1, m: 60, h: 3_600, d: 86_400 } as const
+
+/** `90s`, `10m`, `2h`, `7d`: how old the cosignatures of the quorum may be now. */
+function freshnessOf(duration: string | undefined, { quorum }: Policy): Freshness | undefined {
+  if (duration === undefined) return undefined
+  const [, count, unit = ''] = /^([1-9]\d{0,5})([smhd])$/.exec(duration) ?? []
+  if (count === undefined)
+    throw new UsageError('--max-age is a whole number and s, m, h or d, such as 10m')
+  if (quorum === 'none')
+    throw new UsageError('--max-age is of cosignatures, and the policy asks for none')
+  return { max_age_s: Number(count) * seconds[unit as keyof typeof seconds], now: Date.now() }
 }
 
 /** Entries over HTTP are read as a registered client, when one is named. */

@@ -15,6 +15,7 @@ import type { Walk } from './walk.ts'
 export const checks = {
   checkpoint:
     'The newest checkpoint is signed by the ledger and cosigned by as many witnesses as the policy asks for.',
+  freshness: 'As many of these cosignatures are recent as the policy asks for witnesses.',
   files: 'Every file that the checkpoint covers is there and well formed.',
   tree: 'The entries, the hash tiles and the signed root agree: no entry was changed, dropped, added or moved.',
   rules:
@@ -25,6 +26,13 @@ export const checks = {
 } as const
 
 export type Check = keyof typeof checks
+
+/** How old the cosignatures of the quorum may be when they are looked at. */
+export interface Freshness {
+  readonly max_age_s: number
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
 
 /** Something that is wrong with a ledger. */
 export interface Finding {
@@ -62,6 +70,8 @@ export interface Report {
     readonly cosigners: WitnessedCheckpoint['cosigners']
   }
   readonly earlier?: { readonly size: number; readonly root: string }
+  /** How old cosignatures might be, and when they were looked at, RFC 3339; absent where any age was good enough. */
+  readonly freshness?: { readonly max_age_s: number; readonly at: string }
   /** What the entries amount to; absent where they break a rule, or could not be read. */
   readonly counts?: Counts
   readonly checks: Readonly<Record<Check, 'passed' | 'failed' | 'not_done'>>
@@ -118,17 +128,20 @@ export function reportOf({
   newest,
   walk,
   earlier,
+  freshness,
 }: {
   source: LedgerSource
   findings: readonly Finding[]
   newest?: WitnessedCheckpoint | undefined
   walk?: Walk | undefined
   earlier?: Checkpoint | undefined
+  freshness?: Freshness | undefined
 }): Report {
   const walked = walk !== undefined
   const sound = walked && walk.violation === undefined
   const done: Record<Check, boolean> = {
     checkpoint: newest !== undefined,
+    freshness: newest !== undefined && freshness !== undefined,
     files: walked,
     tree: walked,
     rules: walked,
@@ -144,6 +157,9 @@ export function reportOf({
     place: source.place,
     ...(newest && { ledger: ledgerOf(newest) }),
     ...(earlier && { earlier: { size: earlier.size, root: encodeBase64(earlier.root) } }),
+    ...(freshness && {
+      freshness: { max_age_s: freshness.max_age_s, at: new Date(freshness.now).toISOString() },
+    }),
     ...(sound &&
       walk.opened !== undefined &&
       walk.state.genesis !== undefined && {
@@ -151,6 +167,7 @@ export function reportOf({
       }),
     checks: {
       checkpoint: status('checkpoint'),
+      freshness: status('freshness'),
       files: status('files'),
       tree: status('tree'),
       rules: status('rules'),

@@ -28,7 +28,7 @@ export function reportText(report: Report): string {
             row('Ledger', ledger.origin),
             row('Size', count(ledger.size, 'entry', 'entries')),
             row('Root', ledger.root),
-            row('Cosigned by', cosigned(ledger.cosigners)),
+            ...cosigned(ledger.cosigners, report.freshness).map((line) => row('Cosigned by', line)),
           ]),
       ...(counts === undefined
         ? []
@@ -72,13 +72,21 @@ const follows = ({ origin, size, reason }: NonNullable<Counts['predecessor']>) =
 
 const day_ms_max = 8.64e15
 
-function cosigned(cosigners: readonly { name: string; time: number }[]): string {
-  if (cosigners.length === 0) return 'no witness. Others may have been told otherwise.'
-  return cosigners
-    .map(
-      ({ name, time }) => `${name} at ${new Date(Math.min(time * 1000, day_ms_max)).toISOString()}`,
-    )
-    .join(', ')
+function cosigned(
+  cosigners: readonly { name: string; time: number }[],
+  freshness: Report['freshness'],
+): string[] {
+  if (cosigners.length === 0) return ['no witness. Others may have been told otherwise.']
+  return cosigners.map(({ name, time }) => {
+    const at = Math.min(time * 1000, day_ms_max)
+    const age = freshness && `, ${ageOf(Date.parse(freshness.at) - at)}`
+    return `${name} at ${new Date(at).toISOString()}${age ?? ''}`
+  })
+}
+
+const ageOf = (ms: number) => {
+  const s = Math.round(Math.abs(ms) / 1_000).toLocaleString('en-US')
+  return ms < 0 ? `${s} s ahead of this clock` : `${s} s ago`
 }
 
 function wrong({ check, detail, index, rule, notes }: Finding): string[] {

@@ -7,9 +7,14 @@ import { encodeBase64, readText, type Text } from '../merkle/encoding.ts'
 import { MerkleError } from '../merkle/errors.ts'
 import { equalBytes, type Hash, type Hasher } from '../merkle/hash.ts'
 import { noteVerifier } from '../merkle/note.ts'
-import { openUnderPolicy, type Policy, type WitnessedCheckpoint } from '../merkle/policy.ts'
+import {
+  openUnderPolicy,
+  quorumMet,
+  type Policy,
+  type WitnessedCheckpoint,
+} from '../merkle/policy.ts'
 import { formatVkey, type VerifyEd25519 } from '../merkle/vkey.ts'
-import { reportOf, type Check, type Finding, type Report } from './report.ts'
+import { reportOf, type Check, type Finding, type Freshness, type Report } from './report.ts'
 import { limits, SourceError, type LedgerSource } from './source.ts'
 import { walkLedger, type Walk } from './walk.ts'
 
@@ -27,6 +32,9 @@ interface Trusted {
   readonly crypto: Crypto
 }
 
+/** How far the clock of a witness may be ahead of ours, seconds. What is further ahead would be fresh for longer than it is. */
+const clock_ahead_s_max = 300
+
 interface Newest extends WitnessedCheckpoint {
   readonly note: string
 }
@@ -38,17 +46,25 @@ interface Earlier {
 
 /**
  * Checks a ledger from its files and nothing else: the newest checkpoint under the policy, every file it covers, the tree, and
- * every rule. With an earlier checkpoint of the ledger, also that it has only been appended to since. Whatever is wrong with the
- * ledger is a finding of the report, not an error.
+ * every rule. With an earlier checkpoint of the ledger, also that it has only been appended to since; with `freshness`, that a
+ * quorum has seen the checkpoint of late. Whatever is wrong with the ledger is a finding of the report, not an error.
  */
 export async function verifyLedger(
   source: LedgerSource,
-  { earlier: earlierNote, ...trusted }: Trusted & { readonly earlier?: Text | undefined },
+  {
+    earlier: earlierNote,
+    freshness,
+    ...trusted
+  }: Trusted & {
+    readonly earlier?: Text | undefined
+    readonly freshness?: Freshness | undefined
+  },
 ): Promise<Report> {
   const findings: Finding[] = []
   const newest = await finding(findings, 'checkpoint', () => openNewest(source, trusted))
   if (newest === undefined) return reportOf({ source, findings })
   const { checkpoint } = newest
+  if (freshness !== undefined) findings.push(...compareAge(newest, freshness, trusted.policy))
   const earlier =
     earlierNote === undefined
       ? undefined
@@ -59,7 +75,7 @@ export async function verifyLedger(
   )
   if (walk !== undefined) findings.push(...compare(newest, walk, trusted))
   if (earlier !== undefined) findings.push(...compareHistory(newest, earlier, walk))
-  return reportOf({ source, findings, newest, walk, earlier: earlier?.checkpoint })
+  return reportOf({ source, findings, newest, walk, earlier: earlier?.checkpoint, freshness })
 }
 
 /** What is wrong with the ledger becomes a finding. Any other error is a bug. */
@@ -80,6 +96,25 @@ async function finding<T>(
 async function openNewest(source: LedgerSource, { policy, crypto }: Trusted): Promise<Newest> {
   const note = readText(await source.read('checkpoint', limits.checkpoint_bytes_max))
   return { note, ...openUnderPolicy(crypto.verifyEd25519, policy, note) }
+}
+
+/** The check `freshness`: whoever shows an old checkpoint for ever hides what came after it. */
+function compareAge(
+  { cosigners }: Newest,
+  { max_age_s, now }: Freshness,
+  policy: Policy,
+): Finding[] {
+  const now_s = now / 1_000
+  const recent = cosigners.filter(
+    ({ time }) => time >= now_s - max_age_s && time <= now_s + clock_ahead_s_max,
+  )
+  const fresh = quorumMet(
+    policy,
+    recent.map(({ name }) => name),
+  )
+  if (fresh) return []
+  const detail = `too few witnesses cosigned it in the last ${max_age_s} s: it may be an old checkpoint, shown in place of a newer one`
+  return [{ check: 'freshness', detail }]
 }
 
 /** An earlier checkpoint counts once the ledger has signed it: what it has signed, it must stand by. */

@@ -7,7 +7,7 @@ import { UsageError } from '../../src/cli/arguments.ts'
 import { verifyCommand } from '../../src/cli/verify.ts'
 import { formatVkey } from '../../src/merkle/vkey.ts'
 import type { Report } from '../../src/verifier/report.ts'
-import { logKey } from '../merkle/keys.ts'
+import { logKey, witnessKey } from '../merkle/keys.ts'
 import { openLedger } from '../support/ledger_builder.ts'
 import { checkpointOf, writeLedgerFolder } from '../support/ledger_folder.ts'
 
@@ -31,6 +31,11 @@ beforeAll(async () => {
   ledger.revoke(consent)
   await writeLedgerFolder(sound, ledger.entries, key)
   await writeFile(fork, checkpointOf([...ledger.entries.slice(0, -1), Buffer.from('other')], key))
+  const { vkey } = witnessKey('witness.example/w1', 0x20)
+  await writeFile(
+    join(folder, 'witnessed'),
+    `log ${formatVkey(key.vkey)}\nwitness w1 ${formatVkey(vkey)}\nquorum w1\n`,
+  )
   ledger.release(consent)
   await writeLedgerFolder(broken, ledger.entries, key)
 })
@@ -68,6 +73,19 @@ describe('countersign verify', () => {
       '  - What a recipient does with data after a lawful release.',
     ])
       expect(output.split('\n')).toContain(line)
+  })
+
+  it('fails where the cosignatures that the policy asks for are older than is asked', async () => {
+    const { entries } = openLedger({ origin, vkey: formatVkey(key.vkey) })
+    const old = join(folder, 'old')
+    const { signer } = witnessKey('witness.example/w1', 0x20)
+    await writeLedgerFolder(old, entries, key, { cosigners: [signer] })
+    const argv = [old, '--policy', join(folder, 'witnessed')]
+    expect((await run(...argv)).code).toBe(0)
+    expect((await run(...argv, '--max-age', '999999d')).code).toBe(0)
+    const { code, output } = await run(...argv, '--max-age', '1h')
+    expect(code).toBe(1)
+    expect(output).toContain('✗ freshness: too few witnesses cosigned it in the last 3600 s')
   })
 
   it('names the entry and the rule, and says the rule in words, where one is broken', async () => {
@@ -137,6 +155,9 @@ describe('countersign verify', () => {
     ],
     [['one', '--policy', 'FOLDER/sound/policy', '--jsonp']],
     [['one', '--policy']],
+    [['one', '--policy', 'FOLDER/sound/policy', '--max-age', '10m']],
+    [['one', '--policy', 'FOLDER/witnessed', '--max-age', '10']],
+    [['one', '--policy', 'FOLDER/witnessed', '--max-age', '0m']],
   ])('is a wrong call as %j', async (argv) => {
     const call = run(...argv.map((word) => word.replace('FOLDER', folder)))
     await expect(call).rejects.toBeInstanceOf(UsageError)

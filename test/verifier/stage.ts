@@ -6,7 +6,7 @@ import type { PublicJwk } from '../../src/ledger/entry.ts'
 import { parsePolicy } from '../../src/merkle/policy.ts'
 import { formatVkey } from '../../src/merkle/vkey.ts'
 import { nodeHasher } from '../../src/storage/node_crypto.ts'
-import type { Finding, Report } from '../../src/verifier/report.ts'
+import type { Finding, Freshness, Report } from '../../src/verifier/report.ts'
 import { openSource } from '../../src/verifier/source.ts'
 import { verifyLedger } from '../../src/verifier/verify.ts'
 import { logKey } from '../merkle/keys.ts'
@@ -34,6 +34,7 @@ interface Options {
   readonly policy?: string
   readonly earlier?: string
   readonly bankKey?: PublicJwk
+  readonly freshness?: Freshness
 }
 
 /** A folder in which an operator, who has the ledger's key, may write whatever he likes, and an auditor reads it. */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatVkey } from '../../src/merkle/vkey.ts'
+import { reportText } from '../../src/verifier/report_text.ts'
 import { logKey, witnessKey } from '../merkle/keys.ts'
 import { newBankKey, openLedger } from '../support/ledger_builder.ts'
 import { checkpointOf, policyOf, writeLedgerFolder } from '../support/ledger_folder.ts'
@@ -40,6 +41,7 @@ describe('a sound ledger', () => {
       },
       checks: {
         checkpoint: 'passed',
+        freshness: 'not_done',
         files: 'passed',
         tree: 'passed',
         rules: 'passed',
@@ -76,6 +78,51 @@ describe('a sound ledger', () => {
     expect((await stage.verify({ policy })).findings).toEqual([
       { check: 'checkpoint', detail: 'too few witnesses cosigned' },
     ])
+  })
+})
+
+describe('a checkpoint cosigned long ago', () => {
+  const cosigned_s = 1_700_000_000
+  const others = [witnessKey('witness.example/w2', 0x50, cosigned_s - 3_600)]
+  const policy = (quorum: string) =>
+    [
+      `log ${formatVkey(key.vkey)}`,
+      `witness w1 ${formatVkey(witness.vkey)}`,
+      ...others.map(({ vkey }) => `witness w2 ${formatVkey(vkey)}`),
+      'group both all w1 w2',
+      `quorum ${quorum}\n`,
+    ].join('\n')
+  const ageAt = (seconds_later: number, max_age_s: number) => ({
+    freshness: { max_age_s, now: (cosigned_s + seconds_later) * 1_000 },
+  })
+  beforeAll(() =>
+    writeLedgerFolder(stage.folder, started().ledger.entries, key, {
+      cosigners: [witness.signer, ...others.map(({ signer }) => signer)],
+    }),
+  )
+
+  it.each([
+    ['of the age that is allowed', 'w1', 600, 600, true],
+    ['a second older', 'w1', 601, 600, false],
+    ['by one of two that are needed', 'both', 600, 600, false],
+    ['by both within a longer time', 'both', 600, 4_200, true],
+    ['by a clock that is a little ahead', 'w1', -300, 600, true],
+    ['by a clock that is far ahead', 'w1', -301, 600, false],
+  ])('is fresh or is not: %s', async (_name, quorum, later, max_age_s, fresh) => {
+    const report = await stage.verify({ policy: policy(quorum), ...ageAt(later, max_age_s) })
+    expect(report.findings).toEqual(
+      fresh
+        ? []
+        : [{ check: 'freshness', detail: expect.stringContaining(`in the last ${max_age_s} s`) }],
+    )
+    expect(report.checks.freshness).toBe(fresh ? 'passed' : 'failed')
+  })
+
+  it('is reported with who cosigned it, and how old that is', async () => {
+    const text = reportText(await stage.verify({ policy: policy('both'), ...ageAt(90, 60) }))
+    expect(text).toContain('Cosigned by     w1 at 2023-11-14T22:13:20.000Z, 90 s ago\n')
+    expect(text).toContain('Cosigned by     w2 at 2023-11-14T21:13:20.000Z, 3,690 s ago\n')
+    expect(text).toContain('✗ freshness: too few witnesses cosigned it in the last 60 s')
   })
 })
 
