@@ -228,6 +228,7 @@ create table bank_tokens (
   ended_at timestamp with time zone,
   constraint bank_tokens_pkey PRIMARY KEY (bank_id, id)
 );
+CREATE INDEX bank_tokens_by_link ON public.bank_tokens USING btree (bank_id, link_id);
 alter table bank_tokens enable row level security;
 create policy by_bank on bank_tokens as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on bank_tokens to countersign_service;
@@ -309,6 +310,7 @@ create table consents (
   ended_cause text,
   revocation_reason text,
   updated_by text,
+  erased_at timestamp with time zone,
   constraint consents_pkey PRIMARY KEY (bank_id, id),
   constraint consents_ended_by_check CHECK ((ended_by = ANY (ARRAY['customer'::text, 'recipient'::text, 'bank'::text, 'operator'::text]))),
   constraint consents_ended_cause_check CHECK ((ended_cause = ANY (ARRAY['term'::text, 'unredeemed'::text]))),
@@ -339,6 +341,7 @@ create table deliveries (
   expires_at timestamp with time zone not null,
   constraint deliveries_pkey PRIMARY KEY (bank_id, pointer_hash)
 );
+CREATE INDEX deliveries_by_consent ON public.deliveries USING btree (bank_id, consent_id);
 alter table deliveries enable row level security;
 create policy by_bank on deliveries as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on deliveries to countersign_service;
@@ -388,6 +391,7 @@ create table entries_rest partition of entries FOR VALUES FROM ('16777216') TO (
 CREATE INDEX entries_approvals ON ONLY public.entries USING btree (bank_id, n) WHERE (kind = ANY (ARRAY['recipient.approve'::text, 'recipient.suspend'::text]));
 CREATE INDEX entries_by_consent ON ONLY public.entries USING btree (bank_id, consent_id, kind, n) WHERE (consent_id IS NOT NULL);
 CREATE INDEX entries_epochs ON ONLY public.entries USING btree (bank_id, n) WHERE (kind = 'epoch'::text);
+CREATE INDEX entries_of_statements ON ONLY public.entries USING btree (bank_id, kind, n) WHERE (kind = ANY (ARRAY['statement'::text, 'reconcile'::text, 'erasure'::text]));
 CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.entries FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 alter table entries enable row level security;
@@ -416,6 +420,7 @@ create table fetches (
   consent_id text not null,
   interaction text not null,
   at timestamp with time zone default clock_timestamp() not null,
+  refused text,
   constraint fetches_pkey PRIMARY KEY (bank_id, id)
 );
 CREATE INDEX fetches_by_interaction ON public.fetches USING btree (bank_id, interaction);
@@ -676,6 +681,30 @@ create table staff (
 alter table staff enable row level security;
 create policy by_bank on staff as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on staff to countersign_service;
+
+create table statement_lists (
+  bank_id text not null,
+  root bytea not null,
+  interactions bytea not null,
+  received_at timestamp with time zone default clock_timestamp() not null,
+  constraint statement_lists_pkey PRIMARY KEY (bank_id, root),
+  constraint statement_lists_interactions_check CHECK (((length(interactions) % 16) = 0)),
+  constraint statement_lists_root_check CHECK ((length(root) = 32))
+);
+alter table statement_lists enable row level security;
+create policy by_bank on statement_lists as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on statement_lists to countersign_service;
+
+create table statement_mismatches (
+  bank_id text not null,
+  statement bigint not null,
+  fetch_id text not null,
+  release bigint,
+  constraint statement_mismatches_pkey PRIMARY KEY (bank_id, statement, fetch_id)
+);
+alter table statement_mismatches enable row level security;
+create policy by_bank on statement_mismatches as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant delete, insert, select, update on statement_mismatches to countersign_service;
 
 create table subtree_hashes (
   bank_id text not null,

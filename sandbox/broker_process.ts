@@ -52,6 +52,7 @@ export async function environmentOf(
     CLIENT_KEY_FILE: await file('client_key.json', JSON.stringify(config.clientKey)),
     MARKS: config.marks,
     EPOCH_SECONDS: String(config.epochSeconds),
+    STATEMENT_SLACK_SECONDS: String(config.statementSlackSeconds),
     RATE_LIMITS: config.rateLimits.kept,
     RATE_LIMITS_FILE: await file('rate_limits.json', JSON.stringify(config.rateLimits.budgets)),
     FREQUENCY_LIMIT: String(config.readsPerDay ?? 0),

@@ -125,6 +125,7 @@ export async function openWorld({
       clientKey: { ...identities.clientKey },
       marks: join(directory, 'marks'),
       epochSeconds,
+      statementSlackSeconds: 5,
       rateLimits: { kept: 'memory', budgets: rateLimits },
       logLevel: 'warn',
       sandbox: true,

@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { statement_slack_s } from './broker/reconcile_statements.ts'
 import { rateLimits, type Budget, type RateLimitGroup } from './http/rate_limits.ts'
 import { settingsOf, type Environment, type Settings } from './settings.ts'
 
@@ -45,6 +46,8 @@ export interface Config {
   readonly marks: string
   /** `EPOCH_SECONDS`: how often totals are published while a ledger grows. Default 3600. */
   readonly epochSeconds: number
+  /** `STATEMENT_SLACK_SECONDS`: how far banks' clocks may be from ours, and how long we may wait for a bank. Default 120. */
+  readonly statementSlackSeconds: number
   /** How ledgers are archived. */
   readonly archive?: {
     /** `ARCHIVE`: a folder, or `s3://bucket/prefix`. Absent: they are not, but where a command says where. */
@@ -109,6 +112,10 @@ export function loadConfig(env: Environment = process.env): Config {
     ...clientCertificate(env, read),
     marks: read.text('MARKS'),
     epochSeconds: read.integer('EPOCH_SECONDS', { fallback: 3_600, max: 86_400 }),
+    statementSlackSeconds: read.integer('STATEMENT_SLACK_SECONDS', {
+      fallback: statement_slack_s,
+      max: 3_600,
+    }),
     rateLimits: {
       kept: read.oneOf('RATE_LIMITS', limitsKept),
       budgets:

@@ -83,7 +83,7 @@ export async function compose(config: Config): Promise<Composed> {
     classOf: (client) => classOf(db, client),
     issuer: config.issuer,
     ...(config.readsPerDay === undefined ? {} : { readsPerDay: config.readsPerDay }),
-    observe: { dropped: log.dropped, alarm: log.alarm },
+    observe: { dropped: log.dropped, reconciled: log.reconciled, alarm: log.alarm },
     now: Date.now,
   }
   return {
@@ -150,6 +150,7 @@ export async function serve(config: Config): Promise<Serving> {
     const stopHousekeeping = startHousekeeping(broker, {
       epochSeconds: config.epochSeconds,
       exports: exportsOf(broker, config),
+      statementSlackSeconds: config.statementSlackSeconds,
       failed: (duty, bank, error) => log.failed(duty, bank, error),
       also: {
         'token keys': () => keys.refresh(),

@@ -39,6 +39,7 @@ describe('the configuration', () => {
       host: '127.0.0.1',
       port: 8080,
       epochSeconds: 3_600,
+      statementSlackSeconds: 120,
       sandbox: false,
     })
     expect(loadConfig({ ...env, SANDBOX: 'true' }).sandbox).toBe(false)
@@ -77,6 +78,7 @@ describe('the configuration', () => {
     ['exports less than daily', { ARCHIVE: '/a', ARCHIVE_SECONDS: '86401' }, 'ARCHIVE_SECONDS'],
     ['exports of nothing', { ARCHIVE: '/a', ARCHIVE_ENTRIES: '0' }, 'ARCHIVE_ENTRIES'],
     ['an epoch longer than a day', { EPOCH_SECONDS: '86401' }, 'EPOCH_SECONDS'],
+    ['a slack of over an hour', { STATEMENT_SLACK_SECONDS: '3601' }, 'STATEMENT_SLACK_SECONDS'],
     ['a key file that is not there', { MASTER_KEY_FILE: '/nowhere' }, 'cannot be read'],
     ['a certificate without its key', { CLIENT_CERTIFICATE_FILE: '/nowhere' }, 'KEY_FILE'],
   ])('refuses %s', (_name, change, problem) => {

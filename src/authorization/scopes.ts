@@ -7,6 +7,7 @@ const clientScopes: ReadonlyMap<string, readonly Client['kind'][]> = new Map([
   ['audit:read', ['auditor']],
   ['consents:read', ['bank']],
   ['consents:revoke', ['bank']],
+  ['statements:write', ['bank']],
   ['registry:read', ['operator']],
   ['registry:write', ['operator']],
   ['registry:approve', ['bank']],

@@ -324,6 +324,8 @@ function enter(state: LedgerState, draft: EntryDraft) {
   state.totals = totals
   if (consent !== undefined) state.tails.set(consent, n)
   if (draft.kind === 'epoch') state.newestEpoch = { n, at: state.at }
+  if (draft.kind === 'statement') state.newestStatement = draft.body
+  if (draft.kind === 'reconcile') state.newestReconcile = draft.body
   return { n, kind: draft.kind, consent, leaf, ...grow(state, draft, leaf) }
 }
 
@@ -366,12 +368,16 @@ function applyEffect(state: LedgerState, effect: Effect): void {
     case 'ledger.close':
       state.closed = true
       return
+    case 'links.erase':
+      for (const id of effect.consents) state.erased.add(id)
+      return
     case 'authorization_event.add':
     case 'codes.end':
     case 'refresh_tokens.end':
     case 'refresh_token.end':
     case 'bank_token.end':
     case 'devices.end':
+    case 'mismatches.save':
       return
   }
 }

@@ -1,6 +1,7 @@
 import type { Archive } from '../storage/archive.ts'
 import type { Database } from '../storage/database.ts'
 import type { Class } from '../consent/class.ts'
+import type { Reconciled } from '../ledger/entry.ts'
 import type { EarlyCheck } from '../storage/early_check.ts'
 import type { CountRefusal } from '../storage/refusals.ts'
 import type { Vault } from '../storage/vault.ts'
@@ -40,6 +41,8 @@ export interface Broker {
 export interface Observe {
   /** A bank sent this many items that the consent does not cover; they were dropped. */
   dropped(bank: string, count: number): void
+  /** What became of the requests that a bank stated. */
+  reconciled(bank: string, counts: Reconciled): void
   /** Something that must be looked at by a person. */
   alarm(bank: string, why: string): void
 }

@@ -5,6 +5,7 @@ import type { Broker } from './broker.ts'
 import { expireConsents } from './expire_consents.ts'
 import { exportWhenDue } from './export_ledger.ts'
 import { indexLedger } from './index_ledger.ts'
+import { reconcileStatements, statement_slack_s } from './reconcile_statements.ts'
 import { sweepRefusals } from './record_refusal.ts'
 import { workOutbox } from './work_outbox.ts'
 import { writeEpoch } from './write_epoch.ts'
@@ -14,7 +15,7 @@ const every_ms = { sign: 1_000, index: 1_000, sweep: 5_000, purge: 60_000 } as c
 
 /**
  * What happens without anyone asking: signing, the index for auditors, the entries of expiries and counted refusals, epochs, the
- * outbox, exports, and the
+ * outbox, exports, reconciliations, and the
  * removal of rows that can matter no more. A duty that fails is tried again at its next turn, and reported. Returns a function
  * that ends it after the turn in hand.
  */
@@ -23,12 +24,14 @@ export function startHousekeeping(
   {
     epochSeconds,
     exports,
+    statementSlackSeconds = statement_slack_s,
     failed,
     also = {},
   }: {
     epochSeconds: number
     /** Where ledgers are exported to, and when: after so many seconds, or entries. */
     exports?: { archive: Archive; seconds: number; entries: number } | undefined
+    statementSlackSeconds?: number
     failed: (duty: string, bank: string, error: unknown) => void
     /** Duties of the rooms above, of no bank, each by its name. */
     also?: Readonly<Record<string, () => Promise<void>>>
@@ -58,6 +61,9 @@ export function startHousekeeping(
       await sweepRefusals(broker, bank)
       await writeEpoch(broker, bank, epochSeconds * 1_000)
     }),
+    repeat(every_ms.sweep, 'statements', (bank) =>
+      reconcileStatements(broker, bank, { slack_s: statementSlackSeconds }),
+    ),
     repeat(every_ms.sweep, 'outbox', (bank) => workOutbox(broker, bank)),
     ...(exports === undefined
       ? []

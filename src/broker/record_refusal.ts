@@ -14,7 +14,15 @@ import type { Broker } from './broker.ts'
  */
 export async function recordRefusal(
   broker: Broker,
-  refused: { bank: string; client: string; class: Class; reason: RefusalReason; consent?: string },
+  refused: {
+    bank: string
+    client: string
+    class: Class
+    reason: RefusalReason
+    consent?: string
+    /** The fetch that the bank was asked for before. */
+    fetch?: string
+  },
 ): Promise<void> {
   const { bank, client, reason } = refused
   const { key, first } = await broker.countRefusal(bank, {
@@ -22,6 +30,7 @@ export async function recordRefusal(
     class: refused.class,
     consent: refused.consent ?? '',
     reason,
+    ...(refused.fetch === undefined ? {} : { fetch: refused.fetch }),
   })
   if (!first) return
   try {

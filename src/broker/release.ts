@@ -4,7 +4,7 @@ import { Refusal } from '../consent/refusal.ts'
 import type { Approval, Delivery } from '../consent/terms.ts'
 import type { Standing } from '../storage/early_check.ts'
 import { openAccounts, type HeldAccount } from '../storage/held_accounts.ts'
-import { random128 } from '../storage/ids.ts'
+import { interactionOfFetch, random128 } from '../storage/ids.ts'
 import { revocableNames } from '../storage/token_ids.ts'
 import type { LinkKey } from '../storage/vault.ts'
 import { DoorUnavailable, type Draft } from './append.ts'
@@ -74,12 +74,6 @@ export class AnswerTooLate extends Error {
   override readonly name = 'AnswerTooLate'
 }
 
-/** The bank's fetch id travels as a UUID, which is what an interaction id must be. */
-const asUuid = (id: string): string =>
-  Buffer.from(id, 'base64url')
-    .toString('hex')
-    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-
 /**
  * The data path, and the only one: early check → fetch → minimise → `append(release)` → the answer. Nothing leaves before the
  * entry that records it is durable; what the bank returned is dropped when the consent ended meanwhile. Throws `Refusal`, which
@@ -100,9 +94,11 @@ export async function release(
     interaction: asking.interaction,
   })
   if (standing === undefined) throw new Refusal('consent_unknown')
+  let asked = false
   try {
     const { access, fetching } = prepare(broker, asking, { standing, wanted, fetchId })
     const read = async () => {
+      asked = true
       const fetched = await fetch(fetching)
       // An entry names one account at least: where the bank gave none, those that were asked for.
       const carried = {
@@ -125,6 +121,7 @@ export async function release(
         class: standing.approval?.class ?? (await broker.classOf(client)),
         reason: error.reason,
         consent: consentId,
+        ...(asked ? { fetch: fetchId } : {}),
       })
     throw error
   }
@@ -171,7 +168,7 @@ function prepare(
       key,
       linkId,
       accounts: held.filter(({ handle }) => access.accounts.includes(handle)),
-      interaction: asUuid(fetchId),
+      interaction: interactionOfFetch(fetchId),
     },
   }
 }

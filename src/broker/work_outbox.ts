@@ -1,7 +1,7 @@
 import { endBankToken, findBankToken } from '../storage/bank_tokens.ts'
 import { inBank, type Tx } from '../storage/database.ts'
 import { allowIdle } from '../storage/idle_limit.ts'
-import { finishTask, postponeTask, takeTask, type Task } from '../storage/outbox.ts'
+import { finishTask, postponeTask, takeTask } from '../storage/outbox.ts'
 import { openTokens } from './bank_tokens.ts'
 import { bankNamed, type Broker } from './broker.ts'
 
@@ -34,7 +34,7 @@ async function workOne(broker: Broker, tx: Tx, bank: string): Promise<'done' | '
   await allowIdle(tx, limits.task_idle_ms)
   const task = await takeTask(tx, bank, limits)
   if (task === undefined) return 'idle'
-  const failed = await tellBank(broker, tx, bank, task)
+  const failed = await tellBank(broker, tx, bank, task.about)
   if (failed === undefined) {
     await endBankToken(tx, { bank, id: task.about })
     await finishTask(tx, bank, task.id)
@@ -49,14 +49,28 @@ async function workOne(broker: Broker, tx: Tx, bank: string): Promise<'done' | '
   return 'failed'
 }
 
+/** Ends one of the bank's tokens there, now, as its task would. Returns what failed. */
+export function endTokenAtBank(
+  broker: Broker,
+  bank: string,
+  id: string,
+): Promise<Error | undefined> {
+  return inBank(broker.askingDb, bank, async (tx) => {
+    await allowIdle(tx, limits.task_idle_ms)
+    const failed = await tellBank(broker, tx, bank, id)
+    if (failed === undefined) await endBankToken(tx, { bank, id })
+    return failed
+  })
+}
+
 /** Ends the tokens at the bank. Nothing is left to tell once they have ended, or their link's key is gone. */
 async function tellBank(
   broker: Broker,
   tx: Tx,
   bank: string,
-  { about }: Task,
+  id: string,
 ): Promise<Error | undefined> {
-  const row = await findBankToken(tx, { bank, id: about })
+  const row = await findBankToken(tx, { bank, id })
   if (row === undefined) return undefined
   try {
     const key = broker.vault.linkKey(row.keySealed, row.linkId)

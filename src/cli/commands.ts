@@ -2,6 +2,7 @@ import { auditCommand, auditorCommand } from './audit.ts'
 import { bankCommand } from './bank.ts'
 import { detachCommand } from './detach.ts'
 import { exportCommand } from './export.ts'
+import { eraseCommand } from './erase.ts'
 import { keysCommand } from './keys.ts'
 import { ledgerCommand } from './ledger.ts'
 import { migrateCommand } from './migrate.ts'
@@ -85,6 +86,11 @@ export const commands: Readonly<Record<string, Command>> = {
     usage: '--consent <id>',
     what: 'end a consent, in effect when the command returns',
     run: revokeCommand,
+  },
+  erase: {
+    usage: '--consent <id> [--without-bank]',
+    what: 'erase the customer behind a consent: end what is active, and delete the link, its key and all under it; --without-bank goes on where the bank does not take its tokens back',
+    run: eraseCommand,
   },
   export: {
     usage: '[--to <folder or s3://bucket/prefix>] [--bank <id>]',

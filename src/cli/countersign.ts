@@ -5,6 +5,7 @@ import { ApprovalRejected } from '../broker/approve_recipient.ts'
 import { BankUnavailable } from '../broker/bank_port.ts'
 import { ExportRefused } from '../broker/export_ledger.ts'
 import { AuditNotGranted } from '../broker/grant_audit.ts'
+import { TokensNotEnded } from '../broker/erase_link.ts'
 import { LedgerNotOpened } from '../broker/open_ledger.ts'
 import { ConfigError } from '../config.ts'
 import { Refusal } from '../consent/refusal.ts'
@@ -23,6 +24,7 @@ const mendable = [
   AuditNotGranted,
   DirectoryInvalid,
   RotationUnderWay,
+  TokensNotEnded,
   Refusal,
   BankUnavailable,
   ArchiveConflict,

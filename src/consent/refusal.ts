@@ -28,6 +28,11 @@ export function isRefusalReason(value: unknown): value is RefusalReason {
   return refusalReasons.some((reason) => reason === value)
 }
 
+/** Whether it says that the consent was there and is no more. */
+export function isEndOfConsent(reason: RefusalReason): boolean {
+  return reason === 'consent_revoked' || reason === 'consent_expired'
+}
+
 /** Access was refused, for one of the named reasons. `detail` is for people and never holds personal data. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'

@@ -21,6 +21,7 @@ import { rateLimits } from './rate_limits.ts'
 import { registryBankRoutes } from './registry_bank_routes.ts'
 import { registryRoutes } from './registry_routes.ts'
 import { noSuchResource } from './resource.ts'
+import { statementRoutes } from './statement_routes.ts'
 
 /** The whole public surface; without `pages`, what is for programs. openapi.yaml describes each route, and a test holds the two together. */
 export function createApp(
@@ -49,6 +50,7 @@ export function createApp(
   app.use(oauthRoutes(api)) // /oauth/{jwks,par,token,introspect,revoke,grants}, /.well-known/…: for clients
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
   app.use(auditRoutes(api)) // /audit/{bank}/…: for a bank's auditors, while a grant stands
+  app.use(statementRoutes(api)) // /ledger/{bank}/statements: for banks, and their auditors to read
   app.use(registryBankRoutes(api)) // /registry/banks/…: for operators, and for banks what is theirs
   app.use(registryRoutes(api)) // /registry/{recipients,clients}/…: for operators, and the recipients for banks
   app.use(healthRoutes(broker, log.metrics)) // /health, /metrics: for operators

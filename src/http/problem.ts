@@ -7,6 +7,7 @@ import { RegistrationRefused } from '../authorization/register_client.ts'
 import { ApprovalRejected } from '../broker/approve_recipient.ts'
 import { DoorBusy, DoorUnavailable, LedgerClosed, ReleasesStopped } from '../broker/append.ts'
 import { BankRefused, BankUnavailable } from '../broker/bank_port.ts'
+import { StatementRejected } from '../broker/enter_statement.ts'
 import { FrequencyUsedUp } from '../broker/frequency.ts'
 import { AnswerTooLate } from '../broker/release.ts'
 import { Refusal, type RefusalReason } from '../consent/refusal.ts'
@@ -106,6 +107,10 @@ export function problemOf(error: unknown): Problem {
     return error.outOfOrder
       ? problem(409, 'approval_out_of_order', error.message)
       : problem(400, 'approval_rejected', error.message)
+  if (error instanceof StatementRejected)
+    return error.outOfOrder
+      ? problem(409, 'statement_out_of_order', error.message)
+      : problem(400, 'statement_rejected', error.message)
   if (error instanceof DoorBusy) return retry(1, 'busy', 'the ledger is busy')
   if (error instanceof LedgerClosed)
     return problem(

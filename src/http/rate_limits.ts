@@ -71,6 +71,7 @@ const routes: readonly (RouteFacts & { readonly method?: string; readonly path: 
   { path: /^\/oauth\//, group: 'calls', surface: 'oauth' },
   { path: /^\/\.well-known\//, group: 'files', surface: 'oauth' },
   { path: /^\/ledger\/[^/]+\/tile\/entries\//, group: 'calls', surface: 'resource' },
+  { path: /^\/ledger\/[^/]+\/statements$/, group: 'calls', surface: 'resource' },
   { path: /^\/ledger\//, group: 'files', surface: 'resource' },
   { path: /^\/audit\//, group: 'audit', surface: 'resource' },
   { path: /^\/connections(\/|$)/, group: 'revocation', surface: 'page' },

@@ -26,6 +26,8 @@ export interface Log {
   started(event: { url: string; banks: readonly string[] }): void
   /** A bank sent this many items that the consent does not cover; they were dropped. */
   dropped(bank: string, count: number): void
+  /** What became of requests that a bank stated, by outcome. */
+  reconciled(bank: string, counts: object): void
   /** A duty failed, and will be tried again. */
   failed(duty: string, bank: string, error: unknown): void
   /** The keys that a client keeps itself could not be fetched, or are not good. */
@@ -58,6 +60,11 @@ export function openLog(level: string, destination?: DestinationStream): Log {
       if (count === 0) return
       metrics.add('countersign_dropped_total', { bank }, count)
       lines.warn({ event: 'dropped', bank, count })
+    },
+    reconciled(bank, counts) {
+      for (const [outcome, count] of Object.entries(counts))
+        metrics.add('countersign_stated_requests_total', { bank, outcome }, Number(count))
+      lines.info({ event: 'reconciled', bank, ...counts })
     },
     failed(duty, bank, error) {
       metrics.add('countersign_failures_total', { duty })

@@ -5,6 +5,8 @@ const counters = {
   countersign_refusals_total: 'Refusals answered, by reason.',
   countersign_limited_total: 'Requests answered 429, by group of routes and by what was used up.',
   countersign_dropped_total: 'Items that a bank sent and the consent did not cover, by bank.',
+  countersign_stated_requests_total:
+    'Requests that banks stated, or should have, by bank and by what became of them.',
   countersign_failures_total: 'Duties that failed and will be tried again, by duty.',
   countersign_alarms_total: 'Things that a person must look at, by what they are about.',
 } as const

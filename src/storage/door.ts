@@ -1,5 +1,6 @@
 import type { Client } from 'pg'
 import { isClass } from '../consent/class.ts'
+import { readEntry, type Entry } from '../ledger/entry.ts'
 import type { Totals } from '../ledger/totals.ts'
 import { sumEdgeFromBytes, sumEdgeToBytes, type SumEdge, type SumNode } from '../merkle/sum_tree.ts'
 import { edgeFromBytes, edgeToBytes, type RightEdge, type Subtree } from '../merkle/tree.ts'
@@ -57,6 +58,11 @@ export async function lockAndLoad(
     keys: names.some((one) => one.keys) ? read<LedgerKeyRow>('keys') : [],
     actives: names.some((one) => one.actives) ? read<{ active: boolean }>('actives') : [],
     epochs: names.some((one) => one.epoch) ? read<EpochRow>('epoch') : [],
+    ofLink: read<ConsentColumns & { erased: boolean }>(
+      'ofLink',
+      distinct(names.flatMap((one) => one.link ?? [])),
+    ),
+    statements: names.some((one) => one.statements) ? read<{ leaf: Buffer }>('statements') : [],
   })
   const head = loaded.head[0]
   if (head === undefined) throw new NoLedger(`no ledger is open for ${bank}`)
@@ -78,15 +84,25 @@ export async function lockAndLoad(
     },
     totals: head.totals,
     unsignedMs: Number(head.unsigned_ms),
-    consents: new Map([...loaded.consents, ...twinRows].map((one) => [one.id, recordOf(one)])),
+    consents: new Map(
+      [...loaded.consents, ...twinRows, ...loaded.ofLink].map((one) => [one.id, recordOf(one)]),
+    ),
     approvals: new Map(loaded.recipients.map((one) => [one.recipient, approvalOf(one)])),
     revokedTokens: new Set(loaded.tokens.map((one) => one.jti)),
     tallies: new Map(loaded.tallies.map(tallyOf)),
     keys: keysOf(loaded.keys),
     anyActive: loaded.actives[0]?.active ?? false,
     newestEpoch: loaded.epochs.map((one) => ({ n: Number(one.n), at: one.at.toISOString() }))[0],
+    erased: new Set(loaded.ofLink.flatMap(({ id, erased }) => (erased ? [id] : []))),
+    ...newestOf(loaded.statements.map(({ leaf }) => readEntry(leaf))),
     tails: new Map(tails),
   }
+}
+
+function newestOf(entries: readonly Entry[]) {
+  const statement = entries.find((one) => one.kind === 'statement')
+  const reconcile = entries.find((one) => one.kind === 'reconcile')
+  return { newestStatement: statement?.body, newestReconcile: reconcile?.body }
 }
 
 /** Entries ready to be written, column by column. */
@@ -246,6 +262,12 @@ const reads = {
   keys: `select ${ledgerKeyColumns} from ledger_keys where bank_id = $1`,
   actives: `select exists (select from consents where bank_id = $1 and state = 'active') as active`,
   epoch: `select n, at from entries where bank_id = $1 and kind = 'epoch' order by n desc limit 1`,
+  ofLink: `
+    select ${consentColumns}, c.erased_at is not null as erased from consents c
+    where c.bank_id = $1 and c.link_id = any($2::text[])`,
+  statements: `
+    (select leaf from entries where bank_id = $1 and kind = 'statement' order by n desc limit 1)
+    union all (select leaf from entries where bank_id = $1 and kind = 'reconcile' order by n desc limit 1)`,
 } as const
 
 const writeSql = `

@@ -1,17 +1,14 @@
 import type { Client } from 'pg'
 import { addEventSql, eventValues } from './authorization_events.ts'
 import { consentValues, saveConsentSql } from './consent_row.ts'
+import { eraseLinksSql } from './erasures.ts'
 import type { Effect } from './ledger_state.ts'
 
 /** One statement for an effect. Its values were checked before the lock. */
 export function effectQuery(client: Client, bank: string, effect: Effect): Promise<unknown> {
   switch (effect.kind) {
     case 'consent.save':
-      return client.query({
-        name: 'save_consent',
-        text: saveConsentSql,
-        values: [bank, ...consentValues(effect)],
-      })
+      return saveConsent(client, bank, effect)
     case 'consent.remove':
       return client.query(
         `with moved as (
@@ -97,5 +94,36 @@ export function effectQuery(client: Client, bank: string, effect: Effect): Promi
       )
     case 'ledger.close':
       return client.query('update ledger_heads set closed = true where bank_id = $1', [bank])
+    case 'mismatches.save':
+      return client.query(
+        `insert into statement_mismatches (bank_id, statement, fetch_id, release)
+         select $1, $2, m.fetch_id, m.release from unnest($3::text[], $4::bigint[]) as m(fetch_id, release)`,
+        [
+          ...[bank, effect.statement],
+          effect.mismatches.map((one) => one.fetch),
+          effect.mismatches.map((one) => one.release ?? null),
+        ],
+      )
+    case 'links.erase':
+      return client.query(eraseLinksSql('$1', '$2'), [bank, effect.consents])
   }
+}
+
+/** What is new and sealed needs its link's key, which an erasure may have deleted since. Then the transaction ends. */
+function saveConsent(
+  client: Client,
+  bank: string,
+  effect: Extract<Effect, { kind: 'consent.save' }>,
+): Promise<unknown> {
+  const saved = client.query({
+    name: 'save_consent',
+    text: saveConsentSql,
+    values: [bank, ...consentValues(effect)],
+  })
+  if (effect.sealed === undefined) return saved
+  const keyed = client.query(
+    'select must_be_one(count(*)) from link_keys where bank_id = $1 and link_id = $2',
+    [bank, effect.record.linkId],
+  )
+  return Promise.all([saved, keyed])
 }

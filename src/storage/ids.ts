@@ -14,6 +14,12 @@ export function random128(): string {
   return pool.toString('base64url', used - 16, used)
 }
 
+/** A fetch id as it travels to the bank: as a UUID, which is what an interaction id must be. */
+export const interactionOfFetch = (id: string): string =>
+  Buffer.from(id, 'base64url')
+    .toString('hex')
+    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+
 /**
  * Ids that no other process gives: 80 random bits of its own and a count, base64url like `random128`, for what tells nobody
  * anything. They lie side by side in an index, which so stays as fast as it was however many it holds.

@@ -3,12 +3,13 @@ import type { Approval, RequestedTerms } from '../consent/terms.ts'
 import type { RefusalReason } from '../consent/refusal.ts'
 import type { Class } from '../consent/class.ts'
 import type { Dated } from '../ledger/approval.ts'
-import type { RevocationReason } from '../ledger/entry.ts'
+import type { Bodies, RevocationReason } from '../ledger/entry.ts'
 import type { KeyOwner, KeyUse } from '../ledger/key.ts'
 import type { Totals } from '../ledger/totals.ts'
 import type { SumEdge } from '../merkle/sum_tree.ts'
 import type { RightEdge } from '../merkle/tree.ts'
 import type { NewEvent } from './authorization_events.ts'
+import type { Mismatch } from './statements.ts'
 
 /** A consent as the broker keeps it: what the ledger says of it, and what the ledger must not say. */
 export interface ConsentRecord {
@@ -56,6 +57,10 @@ export interface Names {
   readonly actives?: true
   /** The keys that were entered. */
   readonly keys?: true
+  /** Every consent of this link, and which were erased. */
+  readonly link?: string
+  /** The newest statement of the bank, and the newest reconciliation. */
+  readonly statements?: true
   /** The active consent, if any, of this link, recipient, purpose and delivery. */
   readonly identical?: { linkId: string; recipient: string; purpose: string; delivery: string }
 }
@@ -87,6 +92,11 @@ export interface LedgerState {
   readonly anyActive: boolean
   /** The newest epoch entry's index and time, when a draft names it. */
   newestEpoch: { readonly n: number; readonly at: string } | undefined
+  /** What the newest statement and the newest reconciliation say, when a draft names them. */
+  newestStatement: Bodies['statement'] | undefined
+  newestReconcile: Bodies['reconcile'] | undefined
+  /** Consents of a link that a draft names, which an `erasure` entry named. */
+  readonly erased: Set<string>
 }
 
 /** By what a tally is found in the state. */
@@ -115,3 +125,10 @@ export type Effect =
   | { readonly kind: 'bank_token.end'; readonly id: string }
   | { readonly kind: 'devices.end'; readonly linkId: string }
   | { readonly kind: 'ledger.close' }
+  | {
+      readonly kind: 'mismatches.save'
+      readonly statement: number
+      readonly mismatches: readonly Mismatch[]
+    }
+  /** The links behind these consents are erased: `eraseLinks`. */
+  | { readonly kind: 'links.erase'; readonly consents: readonly string[] }

@@ -15,6 +15,7 @@ const forgettable = [
   ['deliveries', 'expires_at < clock_timestamp()'],
   ['devices', 'expires_at < clock_timestamp()'],
   ['fetches', "at < clock_timestamp() - interval '60 days'"],
+  ['statement_lists', "received_at < clock_timestamp() - interval '60 days'"],
   ['unattended_reads', "day < (clock_timestamp() at time zone 'UTC')::date - 1"],
   ['outbox', "done_at < clock_timestamp() - interval '30 days'"],
   ['bank_tokens', "ended_at < clock_timestamp() - interval '1 day'"],

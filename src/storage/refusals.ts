@@ -1,7 +1,7 @@
 import { isRefusalReason, type RefusalReason } from '../consent/refusal.ts'
 import type { Class } from '../consent/class.ts'
 import { batched } from './batched.ts'
-import { inBank, type Database } from './database.ts'
+import { inBank, type Database, type Tx } from './database.ts'
 import type { TallyKey } from './ledger_state.ts'
 
 /** An attempt that was refused. `consent` is empty when none is named. */
@@ -10,6 +10,8 @@ export interface Refused {
   readonly class: Class
   readonly consent: string
   readonly reason: RefusalReason
+  /** The fetch for which the bank was asked before, which so came to nothing. */
+  readonly fetch?: string
 }
 
 /** Counts a refusal in its minute, durably; `first` for one caller, the first of its kind in that minute. */
@@ -37,6 +39,7 @@ async function countMany(db: Database, bank: string, many: readonly Refused[]) {
   const counts = new Map<string, number>()
   for (const one of many) counts.set(nameOf(one), (counts.get(nameOf(one)) ?? 0) + 1)
   const rows = await inBank(db, bank, async (tx) => {
+    await markFetches(tx, bank, many)
     const found = await tx.raw<{ rows: (TallyRow & { first: boolean })[] }>(countSql, [
       bank,
       kinds.map(({ client }) => client),
@@ -57,6 +60,17 @@ async function countMany(db: Database, bank: string, many: readonly Refused[]) {
     found.first = false
     return answer
   })
+}
+
+/** In the transaction that counts them, so that a fetch is marked exactly when its refusal will be entered. */
+async function markFetches(tx: Tx, bank: string, many: readonly Refused[]): Promise<void> {
+  const marked = many.flatMap(({ fetch, reason }) => (fetch === undefined ? [] : { fetch, reason }))
+  if (marked.length === 0) return
+  await tx.raw(
+    `update fetches f set refused = m.reason from unnest(?::text[], ?::text[]) as m(id, reason)
+     where f.bank_id = ? and f.id = m.id`,
+    [marked.map(({ fetch }) => fetch), marked.map(({ reason }) => reason), bank],
+  )
 }
 
 const nameOf = ({ client, consent, reason }: Pick<Refused, 'client' | 'consent' | 'reason'>) =>

@@ -4,7 +4,16 @@ import { countersign } from './operator.ts'
 it.each([[], ['__proto__']])('lists its commands when it is called as %j', async (...argv) => {
   const { code, out, err } = await countersign({}, ...argv)
   expect({ code, out }).toEqual({ code: 2, out: '' })
-  for (const name of ['serve', 'migrate', 'ledger', 'recipient', 'client', 'revoke', 'verify'])
+  for (const name of [
+    'serve',
+    'migrate',
+    'ledger',
+    'recipient',
+    'client',
+    'revoke',
+    'erase',
+    'verify',
+  ])
     expect(err).toContain(`\n  countersign ${name} `)
 })
 
@@ -15,6 +24,7 @@ it.each([
   ['client', 'client add or disable'],
   ['client add --kind recipient', '--kind is bank, auditor, operator or resource_server'],
   ['revoke --consent one', 'one is not a consent id'],
+  ['erase --consent one', 'one is not a consent id'],
   ['verify', 'one URL or folder is needed'],
 ])('"%s" is a wrong call, and says how it is right', async (line, why) => {
   const argv = line.split(' ')

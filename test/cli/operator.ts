@@ -72,6 +72,7 @@ export async function operator(options: { migrated?: boolean } = {}): Promise<Op
     clientKey: { ...(await generateKey()) },
     marks: join(folder, 'marks'),
     epochSeconds: 3_600,
+    statementSlackSeconds: 120,
     rateLimits: { kept: 'off', budgets: {} },
     logLevel: 'silent',
     mtls: { authorities: [] },

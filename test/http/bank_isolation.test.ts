@@ -207,6 +207,16 @@ const ways: Readonly<Record<string, Way>> = {
     by: 'token',
     probes: () => [entriesPath(), `/ledger/${b}/tile/entries/000`].map((path) => ({ path })),
   },
+  listStatements: {
+    by: 'token',
+    probes: (of) => [{ path: `/ledger/${of.bank}/statements` }],
+  },
+  postStatement: {
+    by: 'token',
+    probes: (of) => [
+      { path: `/ledger/${of.bank}/statements`, json: { statement: 'a.b.c', interactions: [] } },
+    ],
+  },
   getProof: { by: 'anyone', probes: ledger('proof/1') },
   getSummary: { by: 'anyone', probes: ledger('summary') },
   getPolicy: { by: 'anyone', probes: ledger('policy') },
@@ -279,7 +289,7 @@ interface Cast {
 
 const scopes = {
   recipient: ['grant_management_query', 'grant_management_revoke'],
-  bank: ['consents:read', 'consents:revoke', 'ledger:read', 'registry:approve'],
+  bank: ['consents:read', 'consents:revoke', 'ledger:read', 'registry:approve', 'statements:write'],
   auditor: ['audit:read', 'ledger:read'],
   operator: ['registry:read', 'registry:write'],
 }

@@ -5,6 +5,8 @@ import type { RequestedTerms } from '../../src/consent/terms.ts'
 import { approval_typ } from '../../src/ledger/approval.ts'
 import type { PublicJwk } from '../../src/ledger/entry.ts'
 import { replayEntry, startReplay, type Replay } from '../../src/ledger/replay.ts'
+import { statement_typ } from '../../src/ledger/statement.ts'
+import { rootOfInteractions } from '../../src/merkle/interactions.ts'
 import { openDoor } from '../../src/broker/append.ts'
 import type { Bank, BankPort, StaffPort } from '../../src/broker/bank_port.ts'
 import type { Broker } from '../../src/broker/broker.ts'
@@ -19,6 +21,7 @@ import { random128, routed } from '../../src/storage/ids.ts'
 import { verifyJws } from '../../src/storage/jws.ts'
 import { readLeaves, findLedger } from '../../src/storage/ledgers.ts'
 import type { MarkStore } from '../../src/storage/marks.ts'
+import { nodeHasher } from '../../src/storage/node_crypto.ts'
 import { openRefusalCounter } from '../../src/storage/refusals.ts'
 import { openVault } from '../../src/storage/vault.ts'
 
@@ -32,6 +35,10 @@ export interface TestBank extends Bank {
     keys?: string[]
     iat?: number
   }): string
+  /** A statement of what it served under these ids. */
+  state(range: { from: string; to: string }, interactions: readonly string[]): string
+  /** Whatever the bank signs; what is not said is as it should be. */
+  sign(typ: string, claims: Readonly<Record<string, unknown>>): string
 }
 
 export const originOf = (bank: string) => `broker.example/ledger/${bank}`
@@ -39,6 +46,16 @@ export const originOf = (bank: string) => `broker.example/ledger/${bank}`
 export function testBank(id: string): TestBank {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const key = publicKey.export({ format: 'jwk' }) as PublicJwk
+  const signed = (typ: string, claims: Readonly<Record<string, unknown>>) => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const iat = Math.floor(Date.now() / 1000)
+    const input = `${part({ alg: 'ES256', typ })}.${part({ iss: id, aud: originOf(id), iat, ...claims })}`
+    const signature = sign('sha256', Buffer.from(input), {
+      key: privateKey,
+      dsaEncoding: 'ieee-p1363',
+    })
+    return `${input}.${signature.toString('base64url')}`
+  }
   return {
     id,
     legalName: `${id} National Association`,
@@ -50,15 +67,14 @@ export function testBank(id: string): TestBank {
       issuer: 'https://bank.example',
       ...{ claim: 'roles', auditor: ['auditor'], scopes: [], acr: [] },
     },
-    approve({ iat = Math.floor(Date.now() / 1000), ...claims }) {
-      const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-      const input = `${part({ alg: 'ES256', typ: approval_typ })}.${part({ iss: id, aud: originOf(id), keys: [], iat, ...claims })}`
-      const signature = sign('sha256', Buffer.from(input), {
-        key: privateKey,
-        dsaEncoding: 'ieee-p1363',
-      })
-      return `${input}.${signature.toString('base64url')}`
-    },
+    approve: (claims) => signed(approval_typ, { keys: [], ...claims }),
+    state: (range, interactions) =>
+      signed(statement_typ, {
+        ...range,
+        count: interactions.length,
+        root: Buffer.from(rootOfInteractions(nodeHasher, interactions)).toString('base64url'),
+      }),
+    sign: signed,
   }
 }
 
@@ -128,7 +144,11 @@ export async function testBroker(
     earlyCheck: openEarlyCheck(db),
     countRefusal: openRefusalCounter(db),
     classOf: (client) => Promise.resolve(classOf(client)),
-    observe: { dropped: () => undefined, alarm: (bank, why) => alarms.push(`${bank}: ${why}`) },
+    observe: {
+      dropped: () => undefined,
+      reconciled: () => undefined,
+      alarm: (bank, why) => alarms.push(`${bank}: ${why}`),
+    },
     bankPort: {
       banks: new Map(banks.map((bank) => [bank.id, bank])),
       ...(bankPort ?? unreachableBanks),
