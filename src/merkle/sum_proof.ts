@@ -7,6 +7,7 @@ import type { Tile } from './tiles.ts'
 import {
   consistencyPath,
   inclusionPath,
+  isInside,
   joinConsistency,
   joinInclusion,
   joinRange,
@@ -33,13 +34,15 @@ export async function proveSum(
   return nodesOf(joinSums(hasher), readTile, { ranges: inclusionPath(index, size), size })
 }
 
-/** The nodes that prove what the leaves of `range` add up to, in the sum tree of `size`. Throws `proof` if there are none. */
+/** What the leaves of `range` add up to, and the nodes that prove it in the sum tree of `size`. Throws `proof` if there are none. */
 export async function proveSumRange(
   hasher: Hasher,
   readTile: ReadSumTile,
   { range, size }: { range: Range; size: number },
-): Promise<SumNode[]> {
-  return nodesOf(joinSums(hasher), readTile, { ranges: rangePath(range, size), size })
+): Promise<{ sums: number[]; nodes: SumNode[] }> {
+  const ranges = rangePath(range, size)
+  const nodes = await nodesOf(joinSums(hasher), readTile, { ranges, size })
+  return { sums: addUp(nodes.filter((_, i) => isInside(ranges[i] ?? range, range))), nodes }
 }
 
 /** The nodes that prove that the sum tree of `to` extends that of `from` >= 1. Throws `proof` if there are none. */
@@ -71,9 +74,12 @@ export function checkSumRange(
   checkAll(proof, tree)
   const joined = joinRange(joinSums(hasher), { asked: range, size: tree.size, proof })
   if (!equalBytes(joined.root, tree.root)) throw new ProofError('the range is not of the sum tree')
-  const inside = joined.inside.map(sumsOf)
-  return sumsOf(tree.root).map((_, i) => inside.reduce((sum, sums) => sum + (sums[i] ?? 0), 0))
+  return addUp(joined.inside)
 }
+
+/** What nodes side by side add up to. */
+const addUp = (nodes: readonly SumNode[]): number[] =>
+  nodes.map(sumsOf).reduce((all, sums) => all.map((sum, i) => sum + (sums[i] ?? 0)))
 
 /** Returns if `proof` shows that the sum tree `to` extends `from`, which has a leaf; else throws `proof` or `sum`. */
 export function checkSumConsistency(

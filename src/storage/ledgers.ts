@@ -1,9 +1,11 @@
 import type { Totals } from '../ledger/totals.ts'
 import type { TileReader } from '../merkle/proof.ts'
-import { sumEdgeToBytes, type SumEdge } from '../merkle/sum_tree.ts'
+import type { ReadSumTile } from '../merkle/sum_proof.ts'
+import { sumEdgeToBytes, sumLeaf, type SumEdge, type SumNode } from '../merkle/sum_tree.ts'
 import { edgeToBytes, type RightEdge } from '../merkle/tree.ts'
 import { chosen, readDetached, type Which } from './detached_entries.ts'
 import { inBank, type Database, type Tx } from './database.ts'
+import { nodeHasher } from './node_crypto.ts'
 
 /** A ledger's first row of everything. False, and nothing done, when the bank has one already. */
 export async function insertLedger(
@@ -92,19 +94,111 @@ export async function readLeaves(db: Database, bank: string, which: Which): Prom
     .map(([, leaf]) => leaf)
 }
 
-/** The newest epoch entry below `size`. */
-export async function newestEpoch(
+/** The newest epoch entry below an index. */
+export const newestEpoch = (
   db: Database,
   bank: string,
-  size: number,
-): Promise<{ n: number; leaf: Buffer } | undefined> {
+  below: number,
+): Promise<{ n: number } | undefined> =>
+  oneEpoch(db, bank, { where: 'n < ? order by n desc', bindings: [below] })
+
+/** The first epoch entry in [from, size). */
+export const epochFrom = (
+  db: Database,
+  bank: string,
+  { from, size }: { from: number; size: number },
+): Promise<{ n: number } | undefined> =>
+  oneEpoch(db, bank, { where: 'n >= ? and n < ? order by n', bindings: [from, size] })
+
+async function oneEpoch(
+  db: Database,
+  bank: string,
+  { where, bindings }: { where: string; bindings: readonly number[] },
+): Promise<{ n: number } | undefined> {
   return inBank(db, bank, async (tx) => {
-    const { rows } = await tx.raw<{ rows: { n: string; leaf: Buffer }[] }>(
-      "select n, leaf from entries where bank_id = ? and kind = 'epoch' and n < ? order by n desc limit 1",
-      [bank, size],
+    const { rows } = await tx.raw<{ rows: { n: string }[] }>(
+      `select n from entries where bank_id = ? and kind = 'epoch' and ${where} limit 1`,
+      [bank, ...bindings],
     )
-    return rows[0] === undefined ? undefined : { n: Number(rows[0].n), leaf: rows[0].leaf }
+    return rows[0] === undefined ? undefined : { n: Number(rows[0].n) }
   })
+}
+
+/** The first of the entries [0, size) that is not before a time; `size` when all are. None is earlier than the one before it. */
+export async function firstEntryFrom(
+  db: Database,
+  bank: string,
+  { at, size }: { at: string; size: number },
+): Promise<number> {
+  return inBank(db, bank, async (tx) => {
+    let [low, high] = [0, size]
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      const { rows } = await tx.raw<{ rows: { before: boolean }[] }>(
+        'select at < ?::timestamptz as before from entries where bank_id = ? and n = ?',
+        [at, bank, middle],
+      )
+      if (rows[0] === undefined) throw new Error(`${bank} has no entry ${middle}`)
+      if (rows[0].before) low = middle + 1
+      else high = middle
+    }
+    return low
+  })
+}
+
+/** The totals that a ledger's sum tree covers, in its order. */
+export async function sumNames(db: Database, bank: string): Promise<readonly string[]> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: { sum_names: string[] }[] }>(
+      'select sum_names from ledger_heads where bank_id = ?',
+      [bank],
+    )
+    return rows[0]?.sum_names ?? []
+  })
+}
+
+/** Tiles of the sum tree: level 0 made of leaf hashes and what each entry counts, higher ones from the stored nodes. */
+export const sumTiles =
+  (db: Database, bank: string, names: readonly string[]): ReadSumTile =>
+  async ({ level, index, width }) => {
+    const from = index * 256
+    const nodes = await inBank(db, bank, (tx) =>
+      level === 0
+        ? sumLeaves(tx, bank, { from, to: from + width, k: names.length })
+        : sumNodes(tx, bank, { from, to: from + width, level }),
+    )
+    if (nodes.length !== width)
+      throw new Error(`tile ${level}/${index} has ${nodes.length} of ${width} sums`)
+    return nodes
+  }
+
+async function sumLeaves(
+  tx: Tx,
+  bank: string,
+  { from, to, k }: { from: number; to: number; k: number },
+): Promise<SumNode[]> {
+  const { rows } = await tx.raw<{
+    rows: { hash: Buffer; total: number | null; raised_by: string | null }[]
+  }>(
+    'select hash, total, raised_by from leaf_hashes where bank_id = ? and n >= ? and n < ? order by n',
+    [bank, from, to],
+  )
+  return rows.map(({ hash, total, raised_by }) => {
+    const counts = Array.from({ length: k }, (_, i) => (i === total ? Number(raised_by) : 0))
+    return sumLeaf(nodeHasher, counts, hash)
+  })
+}
+
+async function sumNodes(
+  tx: Tx,
+  bank: string,
+  { from, to, level }: { from: number; to: number; level: number },
+): Promise<SumNode[]> {
+  const { rows } = await tx.raw<{ rows: { sum: Buffer }[] }>(
+    'select sum from subtree_hashes where bank_id = ? and i >= ? and i < ? and level = ? order by i',
+    [bank, from, to, level],
+  )
+  return rows.map(({ sum }) => sum)
 }
 
 /** Tiles cut from the stored hashes: level 0 from leaf hashes, higher ones from the roots of full subtrees. */

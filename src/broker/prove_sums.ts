@@ -1,0 +1,90 @@
+import type { SumProof } from '../ledger/summary.ts'
+import { countsOf } from '../ledger/totals.ts'
+import { encodeBase64 } from '../merkle/encoding.ts'
+import { proveSum, proveSumRange, type ReadSumTile } from '../merkle/sum_proof.ts'
+import type { SumNode } from '../merkle/sum_tree.ts'
+import { newestEpoch, sumNames, sumTiles } from '../storage/ledgers.ts'
+import { nodeHasher } from '../storage/node_crypto.ts'
+import { publishCheckpoint } from '../storage/signed.ts'
+import type { Broker } from './broker.ts'
+import { originOf, proveWithEntry, type IndexRange } from './summarise_ledger.ts'
+
+/** That one entry is counted in the newest signed epoch, and what it counts. Undefined where no signed epoch covers it. */
+export async function proveEntrySum(
+  broker: Broker,
+  bank: string,
+  index: number,
+): Promise<SumProof | undefined> {
+  const covered = await coveredBy(broker, bank, index + 1)
+  if (covered === undefined) return undefined
+  const { signed, epoch, names, readTile } = covered
+  const [nodes, { entry, proof }] = await Promise.all([
+    proveSum(nodeHasher, readTile, { index, size: epoch }),
+    proveWithEntry(broker, bank, { index, signed }),
+  ])
+  const found = { sums: countsOf(names, entry), nodes, entry: proof }
+  return proofOf(broker, bank, { covered, range: { from: index, to: index + 1 }, ...found })
+}
+
+/** What the entries [from, to) add up to in the newest signed epoch. Undefined where no signed epoch covers them. */
+export async function proveRangeSum(
+  broker: Broker,
+  bank: string,
+  range: IndexRange,
+): Promise<SumProof | undefined> {
+  const covered = range.from < range.to ? await coveredBy(broker, bank, range.to) : undefined
+  if (covered === undefined) return undefined
+  const asked = { start: range.from, end: range.to }
+  const found = await proveSumRange(nodeHasher, covered.readTile, {
+    range: asked,
+    size: covered.epoch,
+  })
+  return proofOf(broker, bank, { covered, range, ...found })
+}
+
+interface Covered {
+  readonly signed: { readonly size: number; readonly note: string }
+  /** The index of the epoch entry, and so how many entries it covers. */
+  readonly epoch: number
+  readonly names: readonly string[]
+  readonly readTile: ReadSumTile
+}
+
+/** The newest signed epoch, if it covers this many entries. */
+async function coveredBy(
+  { db }: Broker,
+  bank: string,
+  entries: number,
+): Promise<Covered | undefined> {
+  const signed = await publishCheckpoint(db, bank)
+  const epoch = signed && (await newestEpoch(db, bank, signed.size))
+  if (signed === undefined || epoch === undefined || epoch.n < entries) return undefined
+  const names = await sumNames(db, bank)
+  return { signed, epoch: epoch.n, names, readTile: sumTiles(db, bank, names) }
+}
+
+async function proofOf(
+  broker: Broker,
+  bank: string,
+  found: {
+    covered: Covered
+    range: IndexRange
+    sums: readonly number[]
+    nodes: readonly SumNode[]
+    entry?: string
+  },
+): Promise<SumProof> {
+  const { covered, range, sums, nodes, entry } = found
+  const { signed, names, epoch } = covered
+  const [genesis, epochProof] = await Promise.all(
+    [0, epoch].map((index) => proveWithEntry(broker, bank, { index, signed })),
+  )
+  if (genesis === undefined || epochProof === undefined) throw new Error('a proof is missing')
+  return {
+    origin: await originOf(broker, bank),
+    ...{ from_index: range.from, to_index: range.to, size: epoch },
+    totals: Object.fromEntries(names.map((name, i) => [name, sums[i] ?? 0])),
+    nodes: nodes.map(encodeBase64),
+    proofs: { genesis: genesis.proof, epoch: epochProof.proof, ...(entry && { entry }) },
+  }
+}

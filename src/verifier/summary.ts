@@ -1,0 +1,255 @@
+import { CanonicalError } from '../ledger/canonical.ts'
+import { readEntry, type Entry } from '../ledger/entry.ts'
+import { readSummary, type Summary } from '../ledger/summary.ts'
+import { addTotals, type Totals } from '../ledger/totals.ts'
+import { encodeBase64 } from '../merkle/encoding.ts'
+import { MerkleError } from '../merkle/errors.ts'
+import { equalBytes } from '../merkle/hash.ts'
+import type { Policy, WitnessedCheckpoint } from '../merkle/policy.ts'
+import { checkTlogProof, parseTlogProof } from '../merkle/tlog_proof.ts'
+import { leafHash } from '../merkle/tree.ts'
+import type { Crypto } from './verify.ts'
+
+export type Trust = {
+  readonly policy: Policy
+  readonly crypto: Pick<Crypto, 'hasher' | 'verifyEd25519'>
+}
+
+/** What a saved file proves. What is wrong with it is said in `findings`, and then it proves nothing. */
+export interface Verdict {
+  readonly verified: boolean
+  readonly findings: readonly string[]
+  readonly ledger?: {
+    readonly origin: string
+    readonly size: number
+    /** Base64, as in the checkpoint. */
+    readonly root: string
+    readonly cosigners: WitnessedCheckpoint['cosigners']
+  }
+  readonly range?: Pick<Summary, 'from_index' | 'to_index' | 'from' | 'to'>
+  readonly totals?: Totals
+  /** What is proven, and what is not, in words. */
+  readonly proven: readonly string[]
+  readonly unproven: readonly string[]
+}
+
+/** A file that does not prove what it says. */
+export class NotProven extends Error {
+  override readonly name = 'NotProven'
+}
+
+/** An entry whose inclusion was proven. */
+export interface ProvenEntry {
+  readonly entry: Entry
+  readonly bytes: Uint8Array
+  readonly opened: WitnessedCheckpoint
+}
+
+/**
+ * Opens a tlog-proof that carries its entry: the entry is hashed here, is included under a checkpoint that satisfies the policy, and
+ * is in its place. Throws `NotProven`, `MerkleError` or `CanonicalError`.
+ */
+export function openProof(proof: string, { policy, crypto }: Trust): ProvenEntry {
+  const tlogProof = parseTlogProof(proof)
+  const { extra: bytes, index } = tlogProof
+  if (bytes === undefined) throw new NotProven('a proof does not carry its entry')
+  const leaf = leafHash(crypto.hasher, bytes)
+  const opened = checkTlogProof(crypto, { policy, tlogProof, leaf })
+  const entry = readEntry(bytes)
+  if (entry.n !== index) throw new NotProven(`entry ${index} says that it is entry ${entry.n}`)
+  return { entry, bytes, opened }
+}
+
+/** All proofs of a file are under one checkpoint: its ledger. Throws `NotProven`. */
+export function oneLedger(
+  proven: readonly ProvenEntry[],
+  origin: string,
+): NonNullable<Verdict['ledger']> {
+  const [first] = proven
+  if (first === undefined) throw new NotProven('there is no proof in it')
+  const { checkpoint, cosigners } = first.opened
+  for (const { opened } of proven)
+    if (
+      opened.checkpoint.size !== checkpoint.size ||
+      !equalBytes(opened.checkpoint.root, checkpoint.root)
+    )
+      throw new NotProven('its proofs are under different checkpoints')
+  if (checkpoint.origin !== origin)
+    throw new NotProven(`its proofs are of ${checkpoint.origin}, not of ${origin}`)
+  return { origin, size: checkpoint.size, root: encodeBase64(checkpoint.root), cosigners }
+}
+
+/** Turns what is wrong with a file into a finding. Any other error is a bug. */
+export function verdictOf(work: () => Omit<Verdict, 'verified' | 'findings'>): Verdict {
+  try {
+    return { verified: true, findings: [], ...work() }
+  } catch (error) {
+    if (
+      error instanceof NotProven ||
+      error instanceof MerkleError ||
+      error instanceof CanonicalError
+    )
+      return { verified: false, findings: [error.message], proven: [], unproven: [] }
+    throw error
+  }
+}
+
+/** Checks a summary: that the ledger says these totals of exactly this range. */
+export function checkSummary(file: unknown, trust: Trust): Verdict {
+  return verdictOf(() => {
+    const summary = readSummary(file)
+    const ends = endsOf(summary, trust)
+    const proven = Object.values(ends).filter((one) => one !== undefined)
+    const ledger = oneLedger(proven, summary.origin)
+    checkRange(summary, ends, ledger.size)
+    checkTotals(summary, ends)
+    const { from_index, to_index, from, to, totals } = summary
+    return {
+      ledger,
+      range: { from_index, to_index, ...(from && { from }), ...(to && { to }) },
+      totals,
+      proven: provenBy(summary),
+      unproven: unprovenBy(summary),
+    }
+  })
+}
+
+type Ends = { readonly [Name in keyof Summary['proofs']]: ProvenEntry | undefined }
+
+function endsOf({ proofs }: Summary, trust: Trust): Ends {
+  const open = (proof: string | undefined) =>
+    proof === undefined ? undefined : openProof(proof, trust)
+  return {
+    before: open(proofs.before),
+    first: open(proofs.first),
+    last: open(proofs.last),
+    after: open(proofs.after),
+  }
+}
+
+/** The range is the one between its ends, and where it is one of time, the neighbours on both sides of each end show it. */
+function checkRange(summary: Summary, ends: Ends, size: number): void {
+  const { basis, from_index: from, to_index: to, open_end: open } = summary
+  const [before, first, last, after] = [ends.before, ends.first, ends.last, ends.after].map(
+    (end) => end?.entry,
+  )
+  must(from <= to && to <= size, 'the range is none')
+  must(from === 0 ? before === undefined : before?.n === from - 1, 'the entry before it is another')
+  must(from === to ? last === undefined : last?.n === to - 1, 'its last entry is another')
+  if (basis === 'epochs')
+    must(
+      (before === undefined || before.kind === 'epoch') && last?.kind === 'epoch',
+      'it does not go from epoch to epoch',
+    )
+  if (summary.from === undefined || summary.to === undefined) {
+    must(summary.from === summary.to && !open, 'it says one end of a time alone')
+    return
+  }
+  must(before === undefined || before.at < summary.from, 'the entry before it is of that time too')
+  if (basis === 'epochs') {
+    must(open === (last !== undefined && last.at < summary.to), 'it says another end than it has')
+    return
+  }
+  must(from === to ? first === undefined : first?.n === from, 'its first entry is another')
+  must(first === undefined || first.at >= summary.from, 'its first entry is before that time')
+  must(last === undefined || last.at < summary.to, 'its last entry is after that time')
+  must(open === (after === undefined), 'it says another end than it has')
+  must(after === undefined ? to === size : after.n === to, 'the entry after it is another')
+  must(after === undefined || after.at >= summary.to, 'the entry after it is of that time too')
+}
+
+/** The totals are what was said at its end, less what was said before it; and neighbours follow from each other. */
+function checkTotals({ totals }: Summary, ends: Ends): void {
+  const { before, first, last, after } = ends
+  const start = before?.entry.totals ?? {}
+  const end = last?.entry.totals ?? start
+  const names = Object.keys(last === undefined ? totals : end)
+  must(Object.keys(totals).length === names.length, 'its totals are others than the entries have')
+  for (const name of names) {
+    const raised = (end[name] ?? 0) - (start[name] ?? 0)
+    must(raised >= 0, `the ledger took ${name} back: its own entries contradict each other`)
+    must(totals[name] === raised, `${name} is ${raised}, by the entries`)
+  }
+  for (const [one, next] of [
+    [before, first],
+    [last ?? before, after],
+  ])
+    if (one !== undefined && next !== undefined) follows(one.entry, next.entry)
+}
+
+/** Of two entries side by side, the totals of one follow from those of the other: any other are fraud that these two show. */
+function follows(entry: Entry, next: Entry): void {
+  const expected = addTotals(entry.totals, next)
+  for (const [name, total] of Object.entries(expected))
+    must(
+      next.totals[name] === total,
+      `${name} does not follow from entry ${entry.n} to entry ${next.n}: they contradict each other`,
+    )
+}
+
+export function must(holds: boolean, otherwise: string): asserts holds {
+  if (!holds) throw new NotProven(otherwise)
+}
+
+const count = (n: number, one: string, many: string) =>
+  `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`
+
+/** What totals say of releases and refusals, in words. "Authorised", never "delivered". */
+export function totalsInWords(totals: Totals): string[] {
+  const sum = (what: string) =>
+    Object.entries(totals).reduce(
+      (all, [name, total]) => (name.startsWith(`${what}_`) ? all + total : all),
+      0,
+    )
+  const of = (name: string) => (totals[name] ?? 0).toLocaleString('en-US')
+  return [
+    `${count(sum('releases'), 'release', 'releases')} authorised: ${of('releases_data_subject')} to data subjects, ` +
+      `${of('releases_messaging_platform')} to the messaging platform, ${of('releases_advertising')} to advertising, ` +
+      `${of('releases_third_party')} to third parties.`,
+    `${count(sum('refusals'), 'attempt', 'attempts')} refused, ${of('refusals_advertising')} of them by advertising and ` +
+      `${of('refusals_third_party')} by third parties.`,
+  ]
+}
+
+/** The entries of a range, in words. */
+export const rangeInWords = ({
+  from_index: from,
+  to_index: to,
+}: Pick<Summary, 'from_index' | 'to_index'>): string =>
+  from === to
+    ? 'no entry'
+    : `${count(to - from, 'entry', 'entries')}, ${from.toLocaleString('en-US')} to ${(to - 1).toLocaleString('en-US')}`
+
+function provenBy(summary: Summary): string[] {
+  const { basis, from, to, open_end: open } = summary
+  const time = `from ${from ?? ''} until before ${to ?? ''}`
+  return [
+    `The ledger says of ${rangeInWords(summary)}: ${totalsInWords(summary.totals).join(' ')}`,
+    ...(from === undefined
+      ? []
+      : [
+          basis === 'epochs'
+            ? `These are all the entries ${time}, and some around them: the range goes from epoch to epoch.`
+            : `These are exactly the entries ${time}: the entries on both sides of each end show it.`,
+        ]),
+    ...(open
+      ? [`The signed ledger ended before ${to ?? ''}: of what came after, this says nothing.`]
+      : []),
+  ]
+}
+
+/** What totals that are carried along do not prove (transparency-log §4.2). */
+function unprovenBy({ totals }: Summary): string[] {
+  const zeros = ['advertising', 'third_party'].filter((name) => totals[`releases_${name}`] === 0)
+  return [
+    'The totals are the ledger’s own claim. Whoever is given the entries can count again, with countersign verify.',
+    ...(zeros.length === 0
+      ? []
+      : [
+          'A total of zero is refuted by anyone who holds one entry of the range that it should have counted, with its proof.',
+        ]),
+    'Between two entries that were shown to nobody, a total might be too low. Whoever holds an entry checks with a sum proof that it was counted.',
+    'A class is what the bank signed of a recipient; that the recipient is of that class, no total proves.',
+    'Releases are authorised: that data arrived, or what became of it then, is not said.',
+  ]
+}
