@@ -13,6 +13,7 @@ import { deliveriesRoutes } from './deliveries_routes.ts'
 import { fdxRoutes } from './fdx_routes.ts'
 import { healthRoutes } from './health_routes.ts'
 import { ledgerRoutes } from './ledger_routes.ts'
+import { summaryRoutes } from './summary_routes.ts'
 import { answersAsItsSurface, openLimits, type RateLimiting } from './limits.ts'
 import { oauthRoutes } from './oauth_routes.ts'
 import { pageRoutes } from './page_routes.ts'
@@ -49,6 +50,7 @@ export function createApp(
   app.use(consentSearchRoutes(api)) // /consents, …/timeline: for a bank's support staff and its auditors
   app.use(oauthRoutes(api)) // /oauth/{jwks,par,token,introspect,revoke,grants}, /.well-known/…: for clients
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
+  app.use(summaryRoutes(api)) // /ledger/{bank}/summary, sum: totals with their proofs
   app.use(auditRoutes(api)) // /audit/{bank}/…: for a bank's auditors, while a grant stands
   app.use(statementRoutes(api)) // /ledger/{bank}/statements: for banks, and their auditors to read
   app.use(registryBankRoutes(api)) // /registry/banks/…: for operators, and for banks what is theirs

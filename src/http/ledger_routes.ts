@@ -1,8 +1,7 @@
 import type { Request, RequestHandler, Router } from 'express'
 import { insufficientScope, requireScope } from '../authorization/resource_error.ts'
-import { ledgerOrigin, type Broker } from '../broker/broker.ts'
+import type { Broker } from '../broker/broker.ts'
 import { proveEntry } from '../broker/prove_entry.ts'
-import { summariseLedger } from '../broker/summarise_ledger.ts'
 import { MerkleError } from '../merkle/errors.ts'
 import {
   encodeBundle,
@@ -25,7 +24,6 @@ interface OfBank {
 type Find = (req: Request) => Promise<string | Uint8Array | object | undefined>
 
 const text = { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'public, max-age=1' }
-const json = { ...text, 'Content-Type': 'application/json; charset=utf-8' }
 const bytes = { 'Content-Type': 'application/octet-stream' }
 const tiles = { ...bytes, 'Cache-Control': 'public, max-age=31536000, immutable' }
 const entries = { ...bytes, 'Cache-Control': 'private, no-store' }
@@ -40,7 +38,6 @@ export function ledgerRoutes(api: Api): Router {
   const checkpoint = contract.reader<OfBank>('getCheckpoint')
   const tile = contract.reader<OfBank>('getTile')
   const proof = contract.reader<{ path: { bank: string; index: number } }>('getProof')
-  const summary = contract.reader<OfBank>('getSummary')
   const policy = contract.reader<OfBank>('getPolicy')
   const router = exactRouter()
 
@@ -72,13 +69,20 @@ export function ledgerRoutes(api: Api): Router {
         return found && formatTlogProof(found)
       },
     ],
-    ['/ledger/:bank/summary', json, (req) => summaryOf(broker, summary(req).path.bank)],
     ['/ledger/:bank/policy', text, (req) => policyOf(broker, policy(req).path.bank)],
   ]
   for (const [path, headers, find] of files)
     router.route(path).all(anyOrigin).get(served(headers, find)).all(notAllowed('GET, HEAD'))
 
   return router
+}
+
+/** Lets whoever may read the entries of the ledger that the path names go on. Throws `OAuthError`. */
+export async function requireReader(api: Api, req: Request): Promise<void> {
+  const caller = await callerOf(api, req)
+  requireScope(caller, 'ledger:read')
+  if (caller.bank !== req.params['bank'])
+    throw insufficientScope('the access token is for another ledger', 'ledger:read')
 }
 
 /** Public files may be read by any page: nobody is recognised there. */
@@ -100,11 +104,8 @@ function readEntries(api: Api): Find {
   const { broker, contract } = api
   const bundle = contract.reader<OfBank>('getEntries')
   return async (req) => {
-    const caller = await callerOf(api, req)
-    requireScope(caller, 'ledger:read')
+    await requireReader(api, req)
     const { bank } = bundle(req).path
-    if (caller.bank !== bank)
-      throw insufficientScope('the access token is for another ledger', 'ledger:read')
     const { index, width } = await signedTile(broker, bank, req)
     const from = index * tileWidth
     return encodeBundle(await readLeaves(broker.db, bank, { from, to: from + width }))
@@ -127,14 +128,6 @@ function parseTile(path: string): Tile | Bundle {
     if (error instanceof MerkleError) throw noSuchResource()
     throw error
   }
-}
-
-async function summaryOf(broker: Broker, bank: string): Promise<object | undefined> {
-  const found = await summariseLedger(broker, bank)
-  if (found === undefined) return undefined
-  const { size, at, totals, proof } = found
-  const origin = ledgerOrigin(broker.issuer, bank)
-  return { bank, origin, size, at, totals, proof: formatTlogProof(proof) }
 }
 
 /** c2sp.org/tlog-policy. No witnesses are configured, so none is required. */

@@ -70,7 +70,7 @@ const routes: readonly (RouteFacts & { readonly method?: string; readonly path: 
   { path: /^\/oauth\/jwks$/, group: 'files', surface: 'oauth' },
   { path: /^\/oauth\//, group: 'calls', surface: 'oauth' },
   { path: /^\/\.well-known\//, group: 'files', surface: 'oauth' },
-  { path: /^\/ledger\/[^/]+\/tile\/entries\//, group: 'calls', surface: 'resource' },
+  { path: /^\/ledger\/[^/]+\/(tile\/entries\/|sum(\/|$))/, group: 'calls', surface: 'resource' },
   { path: /^\/ledger\/[^/]+\/statements$/, group: 'calls', surface: 'resource' },
   { path: /^\/ledger\//, group: 'files', surface: 'resource' },
   { path: /^\/audit\//, group: 'audit', surface: 'resource' },

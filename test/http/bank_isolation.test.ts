@@ -219,6 +219,8 @@ const ways: Readonly<Record<string, Way>> = {
   },
   getProof: { by: 'anyone', probes: ledger('proof/1') },
   getSummary: { by: 'anyone', probes: ledger('summary') },
+  getRangeSum: { by: 'token', probes: ledger('sum?from_index=0&to_index=1') },
+  getEntrySum: { by: 'token', probes: ledger('sum/1') },
   getPolicy: { by: 'anyone', probes: ledger('policy') },
   getAuditGrant: { by: 'token', probes: ofAudit('grant') },
   queryEntries: { by: 'token', probes: ofAudit('entries', 'entries?kind=release') },

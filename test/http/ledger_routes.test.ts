@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import supertest from 'supertest'
 import { random128 } from '../../src/storage/ids.ts'
-import { writeEpoch } from '../../src/broker/write_epoch.ts'
 import { parseCheckpoint } from '../../src/merkle/checkpoint.ts'
 import { equalBytes } from '../../src/merkle/hash.ts'
 import { parseNote } from '../../src/merkle/note.ts'
@@ -193,28 +192,6 @@ describe('a proof', () => {
       await api.call('get', `${ledger}/proof/${index}`).expect(404)
     },
   )
-})
-
-describe('the summary', () => {
-  it('is not there before the first epoch is signed', async () => {
-    await api.call('get', `${ledger}/summary`).expect(404)
-    await writeEpoch(api.broker, otherBank, 0)
-    await api.call('get', `${ledger}/summary`).expect(404)
-  })
-
-  it('says the totals of the newest signed epoch, which its proof carries', async () => {
-    await api.broker.signer.sign(otherBank)
-    const { body, headers } = await api.call('get', `${ledger}/summary`).expect(200)
-    expect(headers['access-control-allow-origin']).toBe('*')
-    const tlogProof = parseTlogProof(body.proof)
-    const entry = tlogProof.extra ?? Buffer.of()
-    await checkProof(tlogProof, entry)
-    expect(JSON.parse(Buffer.from(entry).toString())).toMatchObject({
-      ...{ kind: 'epoch', at: body.at, totals: body.totals, body: { size: body.size } },
-    })
-    expect(body).toMatchObject({ bank: otherBank, origin: `broker.example${ledger}` })
-    expect(body.totals.refusals_advertising).toBe(body.size - 1)
-  })
 })
 
 it.each(['checkpoint', 'tile/0/000', 'proof/0', 'summary', 'policy'])(
