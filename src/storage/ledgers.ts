@@ -1,3 +1,4 @@
+import { readEntry } from '../ledger/entry.ts'
 import type { Totals } from '../ledger/totals.ts'
 import type { TileReader } from '../merkle/proof.ts'
 import type { ReadSumTile } from '../merkle/sum_proof.ts'
@@ -94,7 +95,7 @@ export async function readLeaves(db: Database, bank: string, which: Which): Prom
     .map(([, leaf]) => leaf)
 }
 
-/** The newest epoch entry below an index. */
+/** The newest epoch entry below an index, of those that were not detached. */
 export const newestEpoch = (
   db: Database,
   bank: string,
@@ -102,7 +103,7 @@ export const newestEpoch = (
 ): Promise<{ n: number } | undefined> =>
   oneEpoch(db, bank, { where: 'n < ? order by n desc', bindings: [below] })
 
-/** The first epoch entry in [from, size). */
+/** The first epoch entry in [from, size), of those that were not detached. */
 export const epochFrom = (
   db: Database,
   bank: string,
@@ -130,20 +131,27 @@ export async function firstEntryFrom(
   bank: string,
   { at, size }: { at: string; size: number },
 ): Promise<number> {
-  return inBank(db, bank, async (tx) => {
-    let [low, high] = [0, size]
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2)
-      const { rows } = await tx.raw<{ rows: { before: boolean }[] }>(
-        'select at < ?::timestamptz as before from entries where bank_id = ? and n = ?',
-        [at, bank, middle],
-      )
-      if (rows[0] === undefined) throw new Error(`${bank} has no entry ${middle}`)
-      if (rows[0].before) low = middle + 1
-      else high = middle
-    }
-    return low
+  let [low, high] = [0, size]
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    if ((await timeOf(db, bank, middle)) < at) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+async function timeOf(db: Database, bank: string, n: number): Promise<string> {
+  const held = await inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: { at: Date }[] }>(
+      'select at from entries where bank_id = ? and n = ?',
+      [bank, n],
+    )
+    return rows[0]?.at
   })
+  if (held !== undefined) return held.toISOString()
+  const [leaf] = await readLeaves(db, bank, { at: [n] })
+  if (leaf === undefined) throw new Error(`${bank} has no entry ${n}`)
+  return readEntry(leaf).at
 }
 
 /** The totals that a ledger's sum tree covers, in its order. */
