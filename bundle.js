@@ -3,6 +3,7 @@ import { build } from 'esbuild'
 
 /** Each bundle: where it begins, where it goes, and for what it is. */
 const bundles = [
+  { from: 'src/cli/verify_main.ts', to: 'dist/verify.mjs', platform: 'node' },
   { from: 'src/web/browser/console.tsx', to: 'dist/web/console.js', platform: 'browser' },
 ]
 

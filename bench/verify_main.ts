@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { parsePolicy } from '../src/merkle/policy.ts'
 import { nodeHasher } from '../src/storage/node_crypto.ts'
 import { verifierCrypto } from '../src/cli/verifier_crypto.ts'
-import { openSource } from '../src/verifier/source.ts'
+import { openSource } from '../src/verifier/open_source.ts'
 import { verifyLedger } from '../src/verifier/verify.ts'
 
 /** A process that verifies the ledger in a folder, as `countersign verify` does, and tells how fast and with what memory. */

@@ -100,6 +100,11 @@ export const commands: Readonly<Record<string, Command>> = {
   verify: {
     usage: verifyUsage,
     what: 'check a ledger: signatures, tree, tiles, and every rule; exit 1 on any violation',
-    run: (argv) => verifyCommand(argv, process.stdout),
+    run: (argv) =>
+      verifyCommand(argv, {
+        out: process.stdout,
+        err: process.stderr,
+        threadModule: new URL('verify_main.js', import.meta.url),
+      }),
   },
 }

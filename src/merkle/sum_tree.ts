@@ -45,7 +45,7 @@ const result = new Uint8Array(sumsMax * sumBytes + hashBytes)
 const resultView = new DataView(result.buffer)
 
 /** The leaf of an entry, by its RFC 6962 leaf hash. Throws `sum` for what is no list of 1 to 64 counts. */
-export function sumLeaf(hasher: Hasher, sums: readonly number[], leaf: Hash): SumNode {
+export function sumLeaf(hasher: Hasher, sums: ArrayLike<number>, leaf: Hash): SumNode {
   const { length } = sums
   if (leaf.length !== hashBytes) throw new MerkleError('sum', 'a leaf hash is not 32 bytes')
   if (length < 1 || length > sumsMax) throw new MerkleError('sum', 'there are 1 to 64 sums')

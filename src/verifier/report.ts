@@ -69,7 +69,10 @@ export interface Report {
     /** `time` in seconds since the epoch. */
     readonly cosigners: WitnessedCheckpoint['cosigners']
   }
-  readonly earlier?: { readonly size: number; readonly root: string }
+  /** The earlier checkpoints that it was compared with: how many, and the largest. */
+  readonly earlier?: { readonly checkpoints: number; readonly size: number; readonly root: string }
+  /** How many entries were read in an earlier run, which this one went on from. */
+  readonly resumed_at?: number
   /** How old cosignatures might be, and when they were looked at, RFC 3339; absent where any age was good enough. */
   readonly freshness?: { readonly max_age_s: number; readonly at: string }
   /** What the entries amount to; absent where they break a rule, or could not be read. */
@@ -127,16 +130,19 @@ export function reportOf({
   findings,
   newest,
   walk,
-  earlier,
+  earlier = [],
   freshness,
+  resumedAt = 0,
 }: {
   source: LedgerSource
   findings: readonly Finding[]
   newest?: WitnessedCheckpoint | undefined
   walk?: Walk | undefined
-  earlier?: Checkpoint | undefined
+  earlier?: readonly Checkpoint[]
   freshness?: Freshness | undefined
+  resumedAt?: number
 }): Report {
+  const largest = earlier.toSorted((a, b) => a.size - b.size).at(-1)
   const walked = walk !== undefined
   const sound = walked && walk.violation === undefined
   const done: Record<Check, boolean> = {
@@ -146,7 +152,7 @@ export function reportOf({
     tree: walked,
     rules: walked,
     identity: sound,
-    history: earlier !== undefined && walked,
+    history: largest !== undefined && walked,
   }
   const status = (check: Check) => {
     if (findings.some((finding) => finding.check === check)) return 'failed'
@@ -156,7 +162,14 @@ export function reportOf({
     verified: findings.length === 0,
     place: source.place,
     ...(newest && { ledger: ledgerOf(newest) }),
-    ...(earlier && { earlier: { size: earlier.size, root: encodeBase64(earlier.root) } }),
+    ...(largest && {
+      earlier: {
+        checkpoints: earlier.length,
+        size: largest.size,
+        root: encodeBase64(largest.root),
+      },
+    }),
+    ...(resumedAt > 0 && { resumed_at: resumedAt }),
     ...(freshness && {
       freshness: { max_age_s: freshness.max_age_s, at: new Date(freshness.now).toISOString() },
     }),

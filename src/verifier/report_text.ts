@@ -45,9 +45,10 @@ export function reportText(report: Report): string {
               ? []
               : [row('Follows', follows(counts.predecessor))]),
           ]),
-      ...(earlier === undefined
+      ...(earlier === undefined ? [] : [row('Compared with', comparedWith(earlier))]),
+      ...(report.resumed_at === undefined
         ? []
-        : [row('Compared with', `the checkpoint of ${count(earlier.size, 'entry', 'entries')}`)]),
+        : [row('Resumed', `${count(report.resumed_at, 'entry', 'entries')} were read before`)]),
     ],
     ...(report.findings.length === 0 ? [] : [['What is wrong', ...report.findings.flatMap(wrong)]]),
     counts === undefined
@@ -69,6 +70,11 @@ const count = (n: number, one: string, many: string) =>
 
 const follows = ({ origin, size, reason }: NonNullable<Counts['predecessor']>) =>
   `${origin}, which ended with ${count(size, 'entry', 'entries')}: ${reason}`
+
+const comparedWith = ({ checkpoints, size }: NonNullable<Report['earlier']>) =>
+  checkpoints === 1
+    ? `the checkpoint of ${count(size, 'entry', 'entries')}`
+    : `${checkpoints.toLocaleString('en-US')} checkpoints, the largest of ${count(size, 'entry', 'entries')}`
 
 const day_ms_max = 8.64e15
 

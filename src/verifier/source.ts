@@ -1,5 +1,3 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { hashBytes } from '../merkle/hash.ts'
 import { decodeBundle, tilePath, tileWidth, type Bundle, type Tile } from '../merkle/tiles.ts'
 
@@ -13,13 +11,30 @@ export interface LedgerSource {
   read(path: string, bytesMax: number): Promise<Uint8Array>
 }
 
+/** Files that are at hand, to be looked through. */
+export interface Files extends LedgerSource {
+  /** The names in a folder, which ends in `/` or is empty for the top; none where there is no such folder. */
+  list(folder: string): Promise<readonly string[]>
+}
+
+/** The files below a folder, which ends in `/`. */
+export const filesBelow = (files: Files, folder: string): Files => ({
+  place: `${files.place}/${folder.slice(0, -1)}`,
+  read: (path, bytesMax) => files.read(`${folder}${path}`, bytesMax),
+  list: (inner) => files.list(`${folder}${inner}`),
+})
+
 /** A file of the ledger could not be read. `absent` when there is none at that path. */
 export class SourceError extends Error {
   override readonly name = 'SourceError'
+  readonly path: string
+  readonly why: string
   readonly absent: boolean
 
   constructor(path: string, why: string, { absent = false } = {}) {
     super(`${path}: ${why}`)
+    this.path = path
+    this.why = why
     this.absent = absent
   }
 }
@@ -31,97 +46,6 @@ export const limits = {
   request_ms_max: 30_000,
 } as const
 
-/** The files under an http(s) URL or in a folder. Over http, `getEntries` reads the entries, which are not public as all else is. */
-export function openSource(
-  place: string,
-  { getEntries = get }: { getEntries?: ((url: URL) => Promise<Response>) | undefined } = {},
-): LedgerSource {
-  return /^https?:\/\//.test(place) ? webSource(place, getEntries) : folderSource(place)
-}
-
-function folderSource(folder: string): LedgerSource {
-  return {
-    place: folder,
-    // Synchronous: whoever verifies has nothing else to do, and waiting in turn costs more than a small file does.
-    async read(path, bytesMax) {
-      const file = join(folder, path === 'checkpoint' ? newestCheckpoint(folder) : path)
-      const found = statSync(file, { throwIfNoEntry: false })
-      if (found?.isFile() !== true)
-        throw new SourceError(path, 'there is no such file', { absent: true })
-      if (found.size > bytesMax) throw new SourceError(path, `longer than ${bytesMax} bytes`)
-      return readFileSync(file)
-    },
-  }
-}
-
-/** An archive keeps all checkpoints and not a newest one: their names are sizes, padded, and so in order. */
-function newestCheckpoint(folder: string): string {
-  const archived = join(folder, 'checkpoints')
-  if (existsSync(join(folder, 'checkpoint')) || !existsSync(archived)) return 'checkpoint'
-  const newest = readdirSync(archived)
-    .filter((name) => /^\d{16}$/.test(name))
-    .toSorted()
-    .at(-1)
-  return newest === undefined ? 'checkpoint' : join('checkpoints', newest)
-}
-
-const get = (url: URL): Promise<Response> =>
-  fetch(url, { redirect: 'error', signal: AbortSignal.timeout(limits.request_ms_max) })
-
-function webSource(url: string, getEntries: (url: URL) => Promise<Response>): LedgerSource {
-  const prefix = url.endsWith('/') ? url : `${url}/`
-  return {
-    place: url,
-    async read(path, bytesMax) {
-      const read = path.startsWith('tile/entries/') ? getEntries : get
-      try {
-        const response = await within(read(new URL(path, prefix)), limits.request_ms_max)
-        if (response.ok)
-          return await within(readBody(path, response, bytesMax), limits.request_ms_max)
-        await response.body?.cancel()
-        throw new SourceError(path, answered(response.status), { absent: response.status === 404 })
-      } catch (error) {
-        if (error instanceof SourceError) throw error
-        throw new SourceError(path, reasonOf(error))
-      }
-    },
-  }
-}
-
-/** Whoever reads the entries may know no limit of time, neither for the answer nor for what follows. */
-async function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
-  })
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
-}
-
-async function readBody(path: string, response: Response, bytesMax: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let length = 0
-  for await (const part of response.body ?? []) {
-    length += part.length
-    if (length > bytesMax) throw new SourceError(path, `longer than ${bytesMax} bytes`)
-    parts.push(part)
-  }
-  return Buffer.concat(parts)
-}
-
-function answered(status: number): string {
-  if (status === 404) return 'there is no such file'
-  return status === 401 || status === 403
-    ? `the server gives it to the bank and its auditors only (${status})`
-    : `the server answered ${status}`
-}
-
-/** `fetch` says what went wrong in the cause of its error. */
-function reasonOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null || !('message' in error)) return String(error)
-  const because = 'cause' in error && error.cause !== undefined ? reasonOf(error.cause) : ''
-  return because === '' ? String(error.message) : because
-}
-
 /** The hashes of a tile, end to end. Where a partial tile is gone, the full one that took its place is read instead. */
 export async function readHashes(source: LedgerSource, tile: Tile): Promise<Uint8Array> {
   const { found, width } = await readFullest(source, tile, tileWidth * hashBytes)
@@ -130,11 +54,26 @@ export async function readHashes(source: LedgerSource, tile: Tile): Promise<Uint
   return found.subarray(0, tile.width * hashBytes)
 }
 
-/** The entries of a bundle, read as `readHashes` reads. Throws `MerkleError` for what is no bundle. */
-export async function readEntries(source: LedgerSource, bundle: Bundle): Promise<Uint8Array[]> {
-  const { found, width } = await readFullest(source, bundle, limits.bundle_bytes_max)
-  return decodeBundle(found, width).slice(0, bundle.width)
+/** A bundle as it was read: it begins with `width` entries, and may be that of `found` entries. */
+export interface Read {
+  readonly bytes: Uint8Array
+  readonly found: number
+  readonly width: number
 }
+
+/** A bundle, read as `readHashes` reads. */
+export async function readBundle(source: LedgerSource, bundle: Bundle): Promise<Read> {
+  const { found, width } = await readFullest(source, bundle, limits.bundle_bytes_max)
+  return { bytes: found, found: width, width: bundle.width }
+}
+
+/** The entries of a bundle that was read. Throws `MerkleError` for what is no bundle. */
+export const entriesOf = ({ bytes, found, width }: Read): Uint8Array[] =>
+  decodeBundle(bytes, found).slice(0, width)
+
+/** The entries of a bundle, read as `readHashes` reads. Throws `MerkleError` for what is no bundle. */
+export const readEntries = async (source: LedgerSource, bundle: Bundle): Promise<Uint8Array[]> =>
+  entriesOf(await readBundle(source, bundle))
 
 async function readFullest(source: LedgerSource, tile: Tile | Bundle, bytesMax: number) {
   try {

@@ -16,7 +16,9 @@ import {
 import { formatVkey, type VerifyEd25519 } from '../merkle/vkey.ts'
 import { reportOf, type Check, type Finding, type Freshness, type Report } from './report.ts'
 import { limits, SourceError, type LedgerSource } from './source.ts'
-import { walkLedger, type Walk } from './walk.ts'
+import { sealWalk, type Kept } from './sealed_walk.ts'
+import { treesHere, type OpenTrees } from './trees.ts'
+import { startWalk, walkLedger, type Walk } from './walk.ts'
 
 /** How hashes are computed and signatures verified. */
 export interface Crypto {
@@ -44,38 +46,101 @@ interface Earlier {
   readonly checkpoint: Checkpoint
 }
 
+/** Signed notes that the ledger must stand by, how the work is done, and where it is gone on from. */
+interface Verifying extends Trusted {
+  /** Checkpoints of the ledger that were seen or kept before. */
+  readonly earlier?: readonly Text[] | undefined
+  readonly freshness?: Freshness | undefined
+  readonly openTrees?: OpenTrees | undefined
+  /** A walk that was interrupted, or that ended at a smaller size. */
+  readonly kept?: Kept | undefined
+  /** Told after each full bundle of a ledger of `size` entries; `seal` gives the lines to go on from, for `openWalk`. */
+  readonly watch?: ((done: number, size: number, seal: Seal) => void | Promise<void>) | undefined
+}
+
+export type Seal = () => Promise<Iterable<string>>
+
+/** A walk that was kept cannot be gone on with here. */
+export class KeptRefused extends Error {
+  override readonly name = 'KeptRefused'
+}
+
 /**
  * Checks a ledger from its files and nothing else: the newest checkpoint under the policy, every file it covers, the tree, and
- * every rule. With an earlier checkpoint of the ledger, also that it has only been appended to since; with `freshness`, that a
- * quorum has seen the checkpoint of late. Whatever is wrong with the ledger is a finding of the report, not an error.
+ * every rule. With earlier checkpoints of the ledger, also that it has only been appended to since; with `freshness`, that a
+ * quorum has seen the checkpoint of late. Whatever is wrong with the ledger is a finding of the report, not an error. Throws
+ * `KeptRefused`.
  */
 export async function verifyLedger(
   source: LedgerSource,
-  {
-    earlier: earlierNote,
-    freshness,
-    ...trusted
-  }: Trusted & {
-    readonly earlier?: Text | undefined
-    readonly freshness?: Freshness | undefined
-  },
+  { earlier: earlierNotes = [], freshness, kept, openTrees, watch, ...trusted }: Verifying,
 ): Promise<Report> {
   const findings: Finding[] = []
   const newest = await finding(findings, 'checkpoint', () => openNewest(source, trusted))
   if (newest === undefined) return reportOf({ source, findings })
-  const { checkpoint } = newest
+  const { checkpoint, note } = newest
+  const { size } = checkpoint
   if (freshness !== undefined) findings.push(...compareAge(newest, freshness, trusted.policy))
-  const earlier =
-    earlierNote === undefined
-      ? undefined
-      : await finding(findings, 'history', () => openEarlier(earlierNote, newest, trusted))
-  const rootsAt = [checkpoint.size, ...(earlier === undefined ? [] : [earlier.checkpoint.size])]
-  const walk = await finding(findings, 'files', () =>
-    walkLedger(source, { size: checkpoint.size, rootsAt }, trusted.crypto),
-  )
+  const earlier: Earlier[] = kept === undefined ? [] : [openKept(kept, newest, trusted)]
+  for (const earlierNote of earlierNotes) {
+    const opened = await finding(findings, 'history', () =>
+      openEarlier(earlierNote, newest, trusted),
+    )
+    if (opened !== undefined) earlier.push(opened)
+  }
+  const rootsAt = [size, ...earlier.map((one) => one.checkpoint.size)]
+  const begun = kept === undefined ? startWalk() : goOn(kept.walk, rootsAt)
+  const resumedAt = begun.edge.size
+  const walk = await finding(findings, 'files', async () => {
+    await walkLedger(
+      source,
+      begun,
+      { size, rootsAt },
+      {
+        ...trusted.crypto,
+        openTrees: openTrees ?? treesHere(trusted.crypto.hasher),
+        watch: (at, settle) =>
+          watch?.(at.edge.size, size, async () => {
+            await settle()
+            return sealWalk({ walk: at, note })
+          }),
+      },
+    )
+    return begun
+  })
   if (walk !== undefined) findings.push(...compare(newest, walk, trusted))
-  if (earlier !== undefined) findings.push(...compareHistory(newest, earlier, walk))
-  return reportOf({ source, findings, newest, walk, earlier: earlier?.checkpoint, freshness })
+  findings.push(...earlier.flatMap((one) => compareHistory(newest, one, walk)).slice(0, forks_max))
+  return reportOf({
+    ...{ source, findings, newest, walk, freshness, resumedAt },
+    earlier: earlier.map((one) => one.checkpoint),
+  })
+}
+
+/** One fork is proof enough; a ledger that forked early has one for each later checkpoint. */
+const forks_max = 3
+
+/** The checkpoint of a walk that was kept. */
+function openKept({ note, walk }: Kept, newest: Newest, trusted: Trusted): Earlier {
+  const { origin, size } = newest.checkpoint
+  try {
+    const before = openEarlier(note, newest, trusted)
+    if (walk.edge.size <= size) return before
+  } catch (error) {
+    if (!(error instanceof MerkleError)) throw error
+    throw new KeptRefused(`it is not of ${origin} under this policy: ${error.message}`)
+  }
+  throw new KeptRefused(
+    `it holds ${walk.edge.size} entries of ${origin}, and the checkpoint has only ${size}: entries may have been taken back`,
+  )
+}
+
+/** A walk that has gone by a size whose root is now asked for did not keep it. */
+function goOn(walk: Walk, rootsAt: readonly number[]): Walk {
+  const missed = rootsAt.find((size) => size < walk.edge.size && !walk.roots.has(size))
+  if (missed === undefined) return walk
+  throw new KeptRefused(
+    `it has gone by ${missed} entries, whose root is now asked for: begin anew with that checkpoint`,
+  )
 }
 
 /** What is wrong with the ledger becomes a finding. Any other error is a bug. */
@@ -190,6 +255,7 @@ function checkPredecessor({ state }: Walk, { policy, crypto }: Trusted): Finding
 /** What the ledger was restored to is what it still begins with. */
 function checkRestores(walk: Walk): Finding[] {
   return [...walk.state.restores].flatMap(([n, { checkpoint }]) => {
+    if (n > (walk.violation?.index ?? Infinity)) return []
     const [, , root] = noteText(checkpoint)?.split('\n') ?? []
     const computed = walk.roots.get(n)
     return computed !== undefined && encodeBase64(computed) === root

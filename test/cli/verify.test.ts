@@ -49,7 +49,7 @@ async function run(...argv: string[]): Promise<{ code: number; output: string }>
       done()
     },
   })
-  const code = await verifyCommand(argv, out)
+  const code = await verifyCommand(argv, { out })
   return { code, output: written.join('') }
 }
 

@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { encodeBundle } from '../../src/merkle/tiles.ts'
-import { openSource, readEntries, readHashes } from '../../src/verifier/source.ts'
+import { openSource } from '../../src/verifier/open_source.ts'
+import { readEntries, readHashes } from '../../src/verifier/source.ts'
 
 type Answer = (req: IncomingMessage, res: ServerResponse) => void
 

@@ -7,7 +7,7 @@ import { parsePolicy } from '../../src/merkle/policy.ts'
 import { formatVkey } from '../../src/merkle/vkey.ts'
 import { nodeHasher } from '../../src/storage/node_crypto.ts'
 import type { Finding, Freshness, Report } from '../../src/verifier/report.ts'
-import { openSource } from '../../src/verifier/source.ts'
+import { openSource } from '../../src/verifier/open_source.ts'
 import { verifyLedger } from '../../src/verifier/verify.ts'
 import { logKey } from '../merkle/keys.ts'
 import { newBankKey, openLedger, type LedgerBuilder } from '../support/ledger_builder.ts'
@@ -54,8 +54,12 @@ export interface Stage {
 
 export async function newStage(): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-verify-'))
-  const verify: Stage['verify'] = ({ policy = policyOf(key), ...others } = {}) =>
-    verifyLedger(openSource(folder), { policy: parsePolicy(nodeHasher, policy), ...others, crypto })
+  const verify: Stage['verify'] = ({ policy = policyOf(key), earlier, ...others } = {}) =>
+    verifyLedger(openSource(folder), {
+      policy: parsePolicy(nodeHasher, policy),
+      earlier: earlier === undefined ? [] : [earlier],
+      ...{ ...others, crypto },
+    })
   return {
     folder,
     verify,
