@@ -331,6 +331,26 @@ alter table consents enable row level security;
 create policy by_bank on consents as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on consents to countersign_service;
 
+create table cosignatures (
+  bank_id text not null,
+  id bigint generated as identity (d) not null,
+  size bigint not null,
+  vkey text not null,
+  cosigned_at timestamp with time zone not null,
+  line text not null,
+  stored_at timestamp with time zone default clock_timestamp() not null,
+  constraint cosignatures_pkey PRIMARY KEY (bank_id, id),
+  constraint cosignatures_bank_id_size_fkey FOREIGN KEY (bank_id, size) REFERENCES checkpoints(bank_id, size),
+  constraint cosignatures_line_check CHECK ((length(line) <= 1024))
+);
+CREATE INDEX cosignatures_by_size ON public.cosignatures USING btree (bank_id, size, vkey, id);
+CREATE INDEX cosignatures_by_witness ON public.cosignatures USING btree (bank_id, vkey, id);
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.cosignatures FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.cosignatures FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+alter table cosignatures enable row level security;
+create policy by_bank on cosignatures as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on cosignatures to countersign_service;
+
 create table deliveries (
   bank_id text not null,
   pointer_hash bytea not null,
@@ -667,6 +687,19 @@ create table sessions (
 CREATE INDEX sessions_by_expiry ON public.sessions USING btree (expires_at);
 grant delete, insert, select, update on sessions to countersign_service;
 
+create table signing_stops (
+  bank_id text not null,
+  id bigint generated as identity (d) not null,
+  at timestamp with time zone default clock_timestamp() not null,
+  why text,
+  constraint signing_stops_pkey PRIMARY KEY (bank_id, id)
+);
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.signing_stops FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.signing_stops FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+alter table signing_stops enable row level security;
+create policy by_bank on signing_stops as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on signing_stops to countersign_service;
+
 create table staff (
   bank_id text not null,
   id text not null,
@@ -750,3 +783,18 @@ create table unattended_reads (
 alter table unattended_reads enable row level security;
 create policy by_bank on unattended_reads as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant delete, insert, select, update on unattended_reads to countersign_service;
+
+create table witnessed (
+  bank_id text not null,
+  policy bytea not null,
+  size bigint not null,
+  witnessed_at timestamp with time zone default clock_timestamp() not null,
+  constraint witnessed_pkey PRIMARY KEY (bank_id, policy, size),
+  constraint witnessed_bank_id_size_fkey FOREIGN KEY (bank_id, size) REFERENCES checkpoints(bank_id, size),
+  constraint witnessed_policy_check CHECK ((length(policy) = 32))
+);
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.witnessed FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.witnessed FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+alter table witnessed enable row level security;
+create policy by_bank on witnessed as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on witnessed to countersign_service;

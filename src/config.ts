@@ -1,7 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { statement_slack_s } from './broker/reconcile_statements.ts'
+import type { WitnessConfig } from './broker/witnessing.ts'
 import { rateLimits, type Budget, type RateLimitGroup } from './http/rate_limits.ts'
-import { settingsOf, type Environment, type Settings } from './settings.ts'
+import { isEncryptedOrNear, settingsOf, type Environment, type Settings } from './settings.ts'
 
 /** What the broker is told from outside. The only reader of the environment; parsed once, and frozen. */
 export interface Config {
@@ -44,6 +45,11 @@ export interface Config {
   readonly clientCertificate?: { readonly cert: string; readonly key: string }
   /** `MARKS`: a folder, or the URL of a database that does not share the ledger's backups. */
   readonly marks: string
+  /**
+   * `WITNESS_POLICY_FILE`: a tlog-policy (c2sp.org/tlog-policy) with the witnesses that are asked to cosign, each with a URL, and the
+   * quorum that is waited for. `WITNESS_CADENCE_FILE`: `{"<witness>":seconds}`, how often each is asked at most. Default 1.
+   */
+  readonly witnesses?: WitnessConfig
   /** `EPOCH_SECONDS`: how often totals are published while a ledger grows. Default 3600. */
   readonly epochSeconds: number
   /** `STATEMENT_SLACK_SECONDS`: how far banks' clocks may be from ours, and how long we may wait for a bank. Default 120. */
@@ -111,6 +117,7 @@ export function loadConfig(env: Environment = process.env): Config {
     clientKey: read.object('CLIENT_KEY_FILE'),
     ...clientCertificate(env, read),
     marks: read.text('MARKS'),
+    ...witnessConfig(env, read),
     epochSeconds: read.integer('EPOCH_SECONDS', { fallback: 3_600, max: 86_400 }),
     statementSlackSeconds: read.integer('STATEMENT_SLACK_SECONDS', {
       fallback: statement_slack_s,
@@ -150,6 +157,21 @@ function archive(env: Environment, read: Settings): Pick<Config, 'archive'> {
       entries: read.integer('ARCHIVE_ENTRIES', { fallback: 65_536, max: 10_000_000 }),
     },
   }
+}
+
+function witnessConfig(env: Environment, read: Settings): Pick<Config, 'witnesses'> {
+  if (env['WITNESS_POLICY_FILE'] === undefined) return {}
+  const policy = read.policy('WITNESS_POLICY_FILE')
+  for (const [name, { url = '' }] of policy.witnesses)
+    if (!isEncryptedOrNear(url)) read.problems.push(`WITNESS_POLICY_FILE: ${name} has no https URL`)
+  const cadence_s =
+    env['WITNESS_CADENCE_FILE'] === undefined
+      ? {}
+      : read.seconds('WITNESS_CADENCE_FILE', { max: 86_400 })
+  for (const name of Object.keys(cadence_s))
+    if (!policy.witnesses.has(name))
+      read.problems.push(`WITNESS_CADENCE_FILE: ${name} is no witness of the policy`)
+  return { witnesses: { policy, cadence_s } }
 }
 
 function readsPerDay(env: Environment, { integer }: Settings): Pick<Config, 'readsPerDay'> {

@@ -4,11 +4,13 @@ import type { Server } from 'node:http'
 import { openAuthorization } from './authorization/authorization.ts'
 import { moveTokenKeys, startTokenKeys } from './authorization/rotate_keys.ts'
 import { openBanks } from './banks/port.ts'
+import { openWitnessCalls } from './banks/witness_calls.ts'
 import { openDoor } from './broker/append.ts'
 import { ledgerOrigin, type Broker } from './broker/broker.ts'
 import { startHousekeeping } from './broker/housekeeping.ts'
 import { ledgerKey } from './broker/ledger_keys.ts'
 import { openSigner, type LedgerKey } from './broker/signing.ts'
+import { openWitnessing, unwitnessed } from './broker/witnessing.ts'
 import type { Config } from './config.ts'
 import { unlimited, type RateLimiting } from './http/limits.ts'
 import { createMtlsServer, createServer } from './http/server.ts'
@@ -52,12 +54,16 @@ export async function compose(config: Config): Promise<Composed> {
   const signingDb = openDatabase(config.databaseUrl, { connections_max: 2 })
   const limitsDb = openDatabase(config.databaseUrl, { connections_max: 4 })
   const databases = [config.databaseUrl, config.marks].filter(isDatabaseUrl)
+  const witnessDb = openDatabase(config.databaseUrl, { connections_max: 3 })
+  const { witnesses, sandbox } = config
+  const urls = [...(witnesses?.policy.witnesses.values() ?? [])].flatMap(({ url }) => url ?? [])
+  const witnessCalls = openWitnessCalls(urls, { sandbox })
   const banks = openBanks(
     { ...config, databases },
     {
       onStray: ({ channel, target }) =>
         log.alarm('egress', `${channel} reached ${target} around the gateway`),
-      others: archive === undefined ? [] : [archive],
+      others: [...(archive === undefined ? [] : [archive]), witnessCalls.gateway],
     },
   )
   const ids = [...banks.port.banks.keys()]
@@ -66,6 +72,14 @@ export async function compose(config: Config): Promise<Composed> {
   )
   const marks = openMarks(config.marks)
   const signer = openSigner(signingDb, { keys, marks: marks.store, alarm: log.alarm })
+  const witnessing =
+    witnesses === undefined
+      ? unwitnessed
+      : openWitnessing(witnesses, {
+          ...{ db: witnessDb, signer, keys, port: witnessCalls, now: Date.now },
+          observe: log.witnessAnswered,
+          failed: (bank, error) => log.failed('witness', bank, error),
+        })
   const connections = openDoorConnections(config.databaseUrl, { connections_max: ids.length + 2 })
   const door = openDoor(connections, signer)
   const broker: Broker = {
@@ -77,6 +91,7 @@ export async function compose(config: Config): Promise<Composed> {
     marks: marks.store,
     ...(archive === undefined ? {} : { archive }),
     bankPort: banks.port,
+    witnessing,
     vault: openVault(config.masterKey),
     earlyCheck: openEarlyCheck(db),
     countRefusal: openRefusalCounter(db),
@@ -93,10 +108,12 @@ export async function compose(config: Config): Promise<Composed> {
     fetchKeySet: banks.fetchKeySet,
     async close() {
       await door.close()
+      await witnessing.close()
       await connections.close()
       await marks.close()
-      for (const { knex } of [db, askingDb, signingDb, limitsDb]) await knex.destroy()
+      for (const { knex } of [db, askingDb, signingDb, limitsDb, witnessDb]) await knex.destroy()
       banks.close()
+      witnessCalls.gateway.close()
       archive?.close()
     },
   }
@@ -190,8 +207,12 @@ async function refuseUnfit(broker: Broker, config: Config): Promise<void> {
       reasons.push(
         `the ledger of ${bank} is signed by ${ledger.vkey}, and this process holds another key`,
       )
-    // The gate before anything is served: a database that was rolled back stops signing here, and releasing with it.
-    else await broker.signer.sign(bank)
+    // The gate before anything is served: a database that was rolled back stops signing here, and releasing with it. Witnesses
+    // that do not answer stop nothing.
+    else {
+      await broker.witnessing.ask(bank)
+      await broker.signer.sign(bank)
+    }
   }
   if (reasons.length > 0)
     throw new CannotStart(`the broker cannot start:\n- ${reasons.join('\n- ')}`)

@@ -7,6 +7,9 @@ import {
   type Budget,
   type RateLimitGroup,
 } from './http/rate_limits.ts'
+import { MerkleError } from './merkle/errors.ts'
+import { noQuorum, parsePolicy, type Policy } from './merkle/policy.ts'
+import { nodeHasher } from './storage/node_crypto.ts'
 import { isJsonObject, type JsonObject } from './ledger/json_object.ts'
 
 /** Where settings are read from. */
@@ -88,6 +91,15 @@ export function settingsOf(env: Environment) {
       parsed(key, { empty: rateLimits, what: 'limits as documented', parse: parseBudgets }),
     bytes32: (key: string): Buffer =>
       parsed(key, { empty: Buffer.alloc(0), what: '32 bytes, base64url', parse: parseBytes32 }),
+    policy: (key: string): Policy =>
+      parsed(key, { empty: emptyPolicy, what: 'a tlog-policy', parse: parsePolicyFile }),
+    /** Whole numbers from 1, by name. */
+    seconds: (key: string, { max }: { max: number }): Readonly<Record<string, number>> =>
+      parsed(key, {
+        empty: {},
+        what: `names with whole seconds from 1 to ${max}`,
+        parse: (content) => parseSeconds(content, max),
+      }),
     object: (key: string): JsonObject =>
       parsed(key, { empty: {}, what: 'a JSON object', parse: parseObject }),
   }
@@ -96,6 +108,26 @@ export function settingsOf(env: Environment) {
 function parseBytes32(content: string): Buffer | undefined {
   const bytes = Buffer.from(content, 'base64url')
   return bytes.length === 32 ? bytes : undefined
+}
+
+const emptyPolicy: Policy = { logs: [], witnesses: new Map(), groups: new Map(), quorum: noQuorum }
+
+function parsePolicyFile(content: string): Policy | undefined {
+  try {
+    return parsePolicy(nodeHasher, `${content}\n`)
+  } catch (error) {
+    if (error instanceof MerkleError) return undefined
+    throw error
+  }
+}
+
+function parseSeconds(content: string, max: number): Record<string, number> | undefined {
+  const found = Object.entries(parseObject(content) ?? { '': undefined })
+  const good = found.filter((pair): pair is [string, number] => {
+    const [, value] = pair
+    return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= max
+  })
+  return good.length === found.length ? Object.fromEntries(good) : undefined
 }
 
 function parseObject(content: string): JsonObject | undefined {
@@ -133,13 +165,15 @@ function isBudget(value: unknown): value is Budget {
   )
 }
 
-function isIssuer(value: string): boolean {
+const isIssuer = (value: string): boolean =>
+  isEncryptedOrNear(value) && new URL(value).origin === value
+
+/** A URL of https, or on this machine, where the sandbox has everything. */
+export function isEncryptedOrNear(value: string): boolean {
   if (!URL.canParse(value)) return false
-  const url = new URL(value)
-  const loopback = ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname)
-  return (
-    (url.protocol === 'https:' || (url.protocol === 'http:' && loopback)) && url.origin === value
-  )
+  const { hostname, protocol } = new URL(value)
+  const loopback = ['127.0.0.1', 'localhost', '[::1]'].includes(hostname)
+  return protocol === 'https:' || (protocol === 'http:' && loopback)
 }
 
 function parseAuthorities(content: string): readonly X509Certificate[] | undefined {

@@ -9,6 +9,7 @@ import type { Door } from './append.ts'
 import { BankUnavailable, type Bank, type BankPort } from './bank_port.ts'
 import type { MarkStore } from '../storage/marks.ts'
 import type { LedgerKey, LedgerSigner } from './signing.ts'
+import type { Witnessing } from './witnessing.ts'
 
 /** What every verb needs; made once in main.ts and handed in first. */
 export interface Broker {
@@ -23,6 +24,7 @@ export interface Broker {
   /** Where ledgers are exported to; absent where they are not. */
   readonly archive?: Archive
   readonly bankPort: BankPort
+  readonly witnessing: Witnessing
   readonly vault: Vault
   readonly earlyCheck: EarlyCheck
   readonly countRefusal: CountRefusal

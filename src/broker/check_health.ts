@@ -1,3 +1,4 @@
+import { unwitnessedMs } from '../storage/cosignatures.ts'
 import { unsignedMs } from '../storage/signed.ts'
 import { limits } from './append.ts'
 import type { Broker } from './broker.ts'
@@ -13,6 +14,22 @@ export async function checkHealth(broker: Broker): Promise<Unhealthy[]> {
   const checks = [...broker.bankPort.banks.keys()].map(async (bank) => {
     const why = await whyUnsigned(broker, bank)
     return why === undefined ? [] : [{ bank, why }]
+  })
+  return (await Promise.all(checks)).flat()
+}
+
+/** How long a quorum may be behind before someone should look, ms. */
+const unwitnessed_ms_max = 60_000
+
+/** The banks with entries that no quorum of witnesses has seen for a minute. Their data is released all the same. */
+export async function checkWitnesses(broker: Broker): Promise<Unhealthy[]> {
+  const { quorum } = broker.witnessing
+  if (quorum === undefined) return []
+  const checks = [...broker.bankPort.banks.keys()].map(async (bank) => {
+    const waiting = await unwitnessedMs(broker.db, bank, quorum)
+    return waiting > unwitnessed_ms_max
+      ? [{ bank, why: `no quorum of witnesses has cosigned for ${waiting} ms` }]
+      : []
   })
   return (await Promise.all(checks)).flat()
 }

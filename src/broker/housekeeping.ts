@@ -53,6 +53,7 @@ export function startHousekeeping(
   const loops = [
     repeat(every_ms.sign, 'sign', async (bank) => {
       const why = await broker.signer.sign(bank)
+      await broker.witnessing.begin(bank)
       if (why !== undefined) throw new Error(why)
     }),
     repeat(every_ms.index, 'audit index', (bank) => indexLedger(broker, bank)),

@@ -3,16 +3,17 @@ import { proveInclusion } from '../merkle/proof.ts'
 import type { TlogProof } from '../merkle/tlog_proof.ts'
 import { databaseTiles, findLedger } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
-import { publishCheckpoint } from '../storage/signed.ts'
 import { ReleasesStopped } from './append.ts'
 import type { Broker } from './broker.ts'
+import { newestCheckpoint, servedCheckpoint } from './served_checkpoint.ts'
 
 /** How long whoever asks for a proof waits for the entry to be signed, ms, and how often that is tried. */
 const sign_ms = { max: 2_000, retry: 100 } as const
 
 /**
- * The proof that the entry at `index` is in a bank's ledger, under the newest checkpoint; one is signed at once when none
- * covers the entry yet. Undefined when there is no such entry. Throws `ReleasesStopped` when it cannot be signed.
+ * The proof that the entry at `index` is in a bank's ledger, under the checkpoint that is served; one is signed, and the witnesses
+ * asked, at once when none covers the entry yet. When no quorum comes together in time it is under the newest signed, with what
+ * cosignatures that has: whether they are enough, whoever checks it decides. Undefined when there is no such entry. Throws `ReleasesStopped` when it cannot be signed.
  */
 export async function proveEntry(
   broker: Broker,
@@ -34,13 +35,18 @@ export async function proofUnder(
   return { index, proof, checkpoint }
 }
 
-async function checkpointOver({ db, signer }: Broker, bank: string, index: number) {
+async function checkpointOver(broker: Broker, bank: string, index: number) {
+  const { signer, witnessing } = broker
   for (let waited_ms = 0; ; waited_ms += sign_ms.retry) {
-    const signed = await publishCheckpoint(db, bank)
-    if (signed !== undefined && signed.size > index) return signed
+    const served = await servedCheckpoint(broker, bank)
+    if (served !== undefined && served.size > index) return served
     const stopped = signer.stopped(bank)
-    if (stopped !== undefined || waited_ms >= sign_ms.max)
-      throw new ReleasesStopped(stopped ?? `entry ${index} was not signed in time`)
-    if ((await signer.sign(bank)) !== undefined) await sleep(sign_ms.retry)
+    if (stopped !== undefined || waited_ms >= sign_ms.max) break
+    const why = await signer.sign(bank)
+    await witnessing.begin(bank, { hurried: true })
+    if (why !== undefined || witnessing.quorum !== undefined) await sleep(sign_ms.retry)
   }
+  const newest = await newestCheckpoint(broker, bank)
+  if (newest !== undefined && newest.size > index) return newest
+  throw new ReleasesStopped(signer.stopped(bank) ?? `entry ${index} was not signed in time`)
 }

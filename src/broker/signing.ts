@@ -2,6 +2,7 @@ import { encodeBase64 } from '../merkle/encoding.ts'
 import { signCheckpoint } from '../merkle/checkpoint.ts'
 import type { Signer } from '../merkle/note.ts'
 import { append, rootOf, type RightEdge } from '../merkle/tree.ts'
+import { signingStop } from '../storage/cosignatures.ts'
 import { inBank, type Database, type Tx } from '../storage/database.ts'
 import type { Mark, MarkStore } from '../storage/marks.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
@@ -20,6 +21,8 @@ export interface Signing {
 export interface LedgerSigner extends Signing {
   /** Signs the newest committed size, if it is not signed yet. Resolves to why it did not, or undefined. */
   sign(bank: string): Promise<string | undefined>
+  /** Stops signing in this process, for a reason that was found elsewhere. */
+  stop(bank: string, why: string): void
 }
 
 /** The key that signs one ledger's checkpoints. */
@@ -68,6 +71,7 @@ export function openSigner(
         stop(bank, 'the ledger is signed with another key than this process holds')
     },
     grew,
+    stop,
     async sign(bank) {
       const key = keys.get(bank)
       if (key === undefined) return 'this process holds no key for the ledger'
@@ -95,6 +99,8 @@ async function signHead(
   const { origin, head, signed } = unsigned
   if (unsigned.vkey !== key.vkey)
     throw new MustStop('the ledger is signed with another key than this process holds')
+  const stopped = await signingStop(tx, bank)
+  if (stopped !== undefined) throw new MustStop(stopped)
   const mark = await marks.read(origin)
   if (mark === undefined) throw new MustStop('the mark is missing')
   if (mark.size > head.size)

@@ -9,9 +9,9 @@ import {
   newestEpoch,
   readLeaves,
 } from '../storage/ledgers.ts'
-import { publishCheckpoint } from '../storage/signed.ts'
 import type { Broker } from './broker.ts'
 import { proofUnder } from './prove_entry.ts'
+import { servedCheckpoint } from './served_checkpoint.ts'
 
 /** The entries [from, to). */
 export interface IndexRange {
@@ -40,7 +40,7 @@ export async function summariseEpochs(
   time?: TimeRange,
 ): Promise<Summary | undefined> {
   const { db } = broker
-  const signed = await publishCheckpoint(db, bank)
+  const signed = await servedCheckpoint(broker, bank)
   if (signed === undefined) return undefined
   const asked =
     time === undefined
@@ -62,7 +62,7 @@ export async function summariseEntries(
   bank: string,
   range: IndexRange,
 ): Promise<Summary | undefined> {
-  const signed = await publishCheckpoint(broker.db, bank)
+  const signed = await servedCheckpoint(broker, bank)
   if (signed === undefined || range.from > range.to || range.to > signed.size) return undefined
   if (range.to === 0) return undefined
   return summaryOf(broker, bank, { signed, basis: 'entries', range })
@@ -74,7 +74,7 @@ export async function summariseTime(
   bank: string,
   time: TimeRange,
 ): Promise<Summary | undefined> {
-  const signed = await publishCheckpoint(broker.db, bank)
+  const signed = await servedCheckpoint(broker, bank)
   if (signed === undefined) return undefined
   const range = await indicesOf(broker, bank, { time, signed })
   const open_end = range.to === signed.size

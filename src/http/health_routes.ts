@@ -1,5 +1,5 @@
 import type { Request, Router } from 'express'
-import { checkHealth } from '../broker/check_health.ts'
+import { checkHealth, checkWitnesses } from '../broker/check_health.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { databaseUnavailable } from '../storage/unavailable.ts'
@@ -38,10 +38,10 @@ async function healthOf(broker: Broker) {
   try {
     const ledgers = await checkHealth(broker)
     const status = ledgers.length === 0 ? 'ok' : 'unavailable'
-    return { status, database: 'ok', ledgers } as const
+    return { status, database: 'ok', ledgers, unwitnessed: await checkWitnesses(broker) } as const
   } catch (error) {
     if (!databaseUnavailable(error)) throw error
-    return { status: 'unavailable', database: 'unavailable', ledgers: [] } as const
+    return { status: 'unavailable', database: 'unavailable', ledgers: [], unwitnessed: [] } as const
   }
 }
 

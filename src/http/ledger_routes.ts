@@ -2,7 +2,10 @@ import type { Request, RequestHandler, Router } from 'express'
 import { insufficientScope, requireScope } from '../authorization/resource_error.ts'
 import type { Broker } from '../broker/broker.ts'
 import { proveEntry } from '../broker/prove_entry.ts'
+import { servedCheckpoint } from '../broker/served_checkpoint.ts'
+import { witnessStatus } from '../broker/witness_status.ts'
 import { MerkleError } from '../merkle/errors.ts'
+import { formatPolicy, noQuorum } from '../merkle/policy.ts'
 import {
   encodeBundle,
   parseTilePath,
@@ -12,8 +15,10 @@ import {
   type Tile,
 } from '../merkle/tiles.ts'
 import { formatTlogProof } from '../merkle/tlog_proof.ts'
+import { parseVkey } from '../merkle/vkey.ts'
 import { databaseTiles, findLedger, readLeaves } from '../storage/ledgers.ts'
-import { publishCheckpoint, signedSize } from '../storage/signed.ts'
+import { nodeHasher } from '../storage/node_crypto.ts'
+import { signedSize } from '../storage/signed.ts'
 import { callerOf, exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
 
 interface OfBank {
@@ -39,6 +44,7 @@ export function ledgerRoutes(api: Api): Router {
   const tile = contract.reader<OfBank>('getTile')
   const proof = contract.reader<{ path: { bank: string; index: number } }>('getProof')
   const policy = contract.reader<OfBank>('getPolicy')
+  const witnesses = contract.reader<OfBank>('getWitnesses')
   const router = exactRouter()
 
   router
@@ -50,7 +56,7 @@ export function ledgerRoutes(api: Api): Router {
     [
       '/ledger/:bank/checkpoint',
       text,
-      async (req) => (await publishCheckpoint(db, checkpoint(req).path.bank))?.note,
+      async (req) => (await servedCheckpoint(broker, checkpoint(req).path.bank))?.note,
     ],
     [
       '/ledger/:bank/tile/*tile',
@@ -70,6 +76,7 @@ export function ledgerRoutes(api: Api): Router {
       },
     ],
     ['/ledger/:bank/policy', text, (req) => policyOf(broker, policy(req).path.bank)],
+    ['/ledger/:bank/witnesses', json, (req) => witnessStatus(broker, witnesses(req).path.bank)],
   ]
   for (const [path, headers, find] of files)
     router.route(path).all(anyOrigin).get(served(headers, find)).all(notAllowed('GET, HEAD'))
@@ -130,8 +137,16 @@ function parseTile(path: string): Tile | Bundle {
   }
 }
 
-/** c2sp.org/tlog-policy. No witnesses are configured, so none is required. */
-async function policyOf({ db, issuer }: Broker, bank: string): Promise<string | undefined> {
+/** c2sp.org/tlog-policy: the ledger's key, and the witnesses that the broker asks with the quorum that it waits for. */
+async function policyOf(
+  { db, issuer, witnessing: { policy } }: Broker,
+  bank: string,
+): Promise<string | undefined> {
   const ledger = await findLedger(db, bank)
-  return ledger && `log ${ledger.vkey} ${issuer}/ledger/${bank}\nquorum none\n`
+  if (ledger === undefined) return undefined
+  const { witnesses, groups, quorum } = policy ?? noPolicy
+  const log = { vkey: parseVkey(nodeHasher, ledger.vkey), url: `${issuer}/ledger/${bank}` }
+  return formatPolicy({ logs: [log], witnesses, groups, quorum })
 }
+
+const noPolicy = { witnesses: new Map(), groups: new Map(), quorum: noQuorum } as const

@@ -97,7 +97,8 @@ export function formatNote({ text, signatures }: Note): string {
   return `${text}\n${signatures.map(formatSignature).join('')}`
 }
 
-function formatSignature({ name, keyId, signature }: Signature): string {
+/** One signature line, which ends in a newline. */
+export function formatSignature({ name, keyId, signature }: Signature): string {
   const bytes = new Uint8Array(keyIdBytes + signature.length)
   new DataView(bytes.buffer).setUint32(0, keyId)
   bytes.set(signature, keyIdBytes)

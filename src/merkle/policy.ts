@@ -7,7 +7,7 @@ import { MerkleError } from './errors.ts'
 import { equalBytes } from './hash.ts'
 import type { Hasher } from './hash.ts'
 import { noteVerifier, parseNote } from './note.ts'
-import { keyTypes, parseVkey } from './vkey.ts'
+import { formatVkey, keyTypes, parseVkey } from './vkey.ts'
 import type { KeyType, VerifyEd25519, Vkey } from './vkey.ts'
 
 /**
@@ -50,7 +50,8 @@ interface Draft {
   quorum: string | undefined
 }
 
-const noQuorum = 'none'
+/** The name of the quorum that asks for no witness. */
+export const noQuorum = 'none'
 
 /**
  * Parses a policy file. Throws `policy` with the number of the line that is wrong, or `encoding`.
@@ -155,6 +156,21 @@ function newName(draft: Draft, name: string | undefined): string {
 
 function isDefined(draft: Draft, name: string): boolean {
   return draft.witnesses.has(name) || draft.groups.has(name)
+}
+
+/** The policy file that `parsePolicy` reads so. */
+export function formatPolicy({ logs, witnesses, groups, quorum }: Policy): string {
+  const peer = ({ vkey, url }: Peer) => [formatVkey(vkey), ...(url === undefined ? [] : [url])]
+  const lines = [
+    ...logs.map((log) => ['log', ...peer(log)]),
+    ...[...witnesses].map(([name, witness]) => ['witness', name, ...peer(witness)]),
+    ...[...groups].map(([name, { threshold, members }]) => [
+      ...['group', name, String(threshold)],
+      ...members,
+    ]),
+    ['quorum', quorum],
+  ]
+  return lines.map((words) => `${words.join(' ')}\n`).join('')
 }
 
 /**

@@ -32,6 +32,11 @@ export interface Log {
   failed(duty: string, bank: string, error: unknown): void
   /** The keys that a client keeps itself could not be fetched, or are not good. */
   keysFailed(client: string, error: unknown): void
+  /** A witness was asked to cosign. `changed`: it did not say so before. */
+  witnessAnswered(
+    bank: string,
+    answer: { witness: string; outcome: string; changed: boolean },
+  ): void
   /** Something that must be looked at by a person. */
   alarm(about: string, why: string): void
 }
@@ -73,6 +78,10 @@ export function openLog(level: string, destination?: DestinationStream): Log {
     keysFailed(client, error) {
       metrics.add('countersign_failures_total', { duty: 'client keys' })
       lines.warn({ event: 'failed', duty: 'client keys', client_id: client, ...causeOf(error) })
+    },
+    witnessAnswered(bank, { witness, outcome, changed }) {
+      metrics.add('countersign_witness_answers_total', { bank, witness, outcome })
+      if (changed) lines.warn({ event: 'witness', bank, witness, outcome })
     },
     alarm(about, why) {
       metrics.add('countersign_alarms_total', { about })

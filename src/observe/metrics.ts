@@ -8,6 +8,8 @@ const counters = {
   countersign_stated_requests_total:
     'Requests that banks stated, or should have, by bank and by what became of them.',
   countersign_failures_total: 'Duties that failed and will be tried again, by duty.',
+  countersign_witness_answers_total:
+    'Checkpoints submitted to witnesses, by bank, witness and outcome.',
   countersign_alarms_total: 'Things that a person must look at, by what they are about.',
 } as const
 

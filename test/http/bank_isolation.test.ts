@@ -218,6 +218,7 @@ const ways: Readonly<Record<string, Way>> = {
     ],
   },
   getProof: { by: 'anyone', probes: ledger('proof/1') },
+  getWitnesses: { by: 'anyone', probes: ledger('witnesses') },
   getSummary: { by: 'anyone', probes: ledger('summary') },
   getRangeSum: { by: 'token', probes: ledger('sum?from_index=0&to_index=1') },
   getEntrySum: { by: 'token', probes: ledger('sum/1') },

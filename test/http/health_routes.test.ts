@@ -20,7 +20,7 @@ afterAll(async () => {
 it('is well while every ledger is signed', async () => {
   for (const id of [bank, otherBank]) await api.broker.signer.sign(id)
   const { body } = await api.call('get', '/health').expect(200)
-  expect(body).toEqual({ status: 'ok', database: 'ok', ledgers: [] })
+  expect(body).toEqual({ status: 'ok', database: 'ok', ledgers: [], unwitnessed: [] })
 })
 
 it('is looked at once for all who ask meanwhile', async () => {

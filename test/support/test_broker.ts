@@ -13,6 +13,7 @@ import type { Broker } from '../../src/broker/broker.ts'
 import { ledgerKey } from '../../src/broker/ledger_keys.ts'
 import { openLedger } from '../../src/broker/open_ledger.ts'
 import { openSigner } from '../../src/broker/signing.ts'
+import { unwitnessed } from '../../src/broker/witnessing.ts'
 import { insertRequested } from '../../src/storage/consents.ts'
 import { openDatabase, inBank } from '../../src/storage/database.ts'
 import { openDoorConnections } from '../../src/storage/door_connections.ts'
@@ -138,6 +139,7 @@ export async function testBroker(
     keys,
     marks,
     alarms,
+    witnessing: unwitnessed,
     vault: openVault(master),
     issuer: 'https://broker.example',
     now: Date.now,
