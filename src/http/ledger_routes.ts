@@ -29,6 +29,7 @@ interface OfBank {
 type Find = (req: Request) => Promise<string | Uint8Array | object | undefined>
 
 const text = { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'public, max-age=1' }
+const json = { ...text, 'Content-Type': 'application/json; charset=utf-8' }
 const bytes = { 'Content-Type': 'application/octet-stream' }
 const tiles = { ...bytes, 'Cache-Control': 'public, max-age=31536000, immutable' }
 const entries = { ...bytes, 'Cache-Control': 'private, no-store' }
