@@ -11,9 +11,11 @@ import { rateLimits } from '../src/http/rate_limits.ts'
 import { compose } from '../src/main.ts'
 import { findClient, insertClient, usualSecurity, type Client } from '../src/storage/clients.ts'
 import { migrate } from '../src/storage/migrate.ts'
+import { acr } from './banks/authorization_server.ts'
 import { startBank, type BankOptions, type DemoBank } from './banks/bank.ts'
 import { publicKey } from './banks/bank_keys.ts'
 import { bankDirectory } from './banks/directory.ts'
+import { auditorRole } from './banks/staff.ts'
 import type { Certified } from './certificates.ts'
 import { openIdentities, type Identities } from './identities.ts'
 import { startPostgres } from './postgres.ts'
@@ -112,7 +114,7 @@ export async function openWorld({
         ),
       )
     const banksFile = join(directory, 'banks.json')
-    await writeFile(banksFile, JSON.stringify(directoryFile(started), null, 2))
+    await writeFile(banksFile, JSON.stringify(directoryFile(started, issuer), null, 2))
     const config: Config = {
       databaseUrl: postgres.serviceUrl,
       issuer,
@@ -162,11 +164,19 @@ function startDemoBank(
       clientId: issuer,
       jwks: { keys: [publicKey(identities.clientKey)] },
       redirectUri: `${issuer}/banks/${bank.id}/callback`,
+      staff: {
+        clientId: consoleClientOf(issuer),
+        redirectUri: `${issuer}/console/callback/${bank.id}`,
+        loggedOutUri: `${issuer}/console`,
+      },
     },
   })
 }
 
-function directoryFile(banks: readonly DemoBank[]) {
+/** The id under which the demo banks know the broker where their staff log in. */
+const consoleClientOf = (issuer: string): string => `${issuer}/console`
+
+function directoryFile(banks: readonly DemoBank[], issuer: string) {
   return banks.map((bank) => ({
     id: bank.id,
     legal_name: bank.legalName,
@@ -174,6 +184,13 @@ function directoryFile(banks: readonly DemoBank[]) {
     issuer: bank.issuer,
     fdx_base_url: bank.fdxBaseUrl,
     key: stringsOf(bank.signingJwk),
+    staff: {
+      issuer: bank.issuer,
+      client_id: consoleClientOf(issuer),
+      claim: 'roles',
+      auditor: [auditorRole],
+      acr: [acr],
+    },
   }))
 }
 

@@ -3,14 +3,22 @@ import type { JWK } from 'jose'
 import { Provider, errors, interactionPolicy } from 'oidc-provider'
 import type { AdapterFactory, AuthorizationDetail, Configuration } from 'oidc-provider'
 import { consent_type, isGrantedDetail, isRequestedDetail } from './consent_grant.ts'
-import { errorPage } from './pages.tsx'
+import { errorPage, loggedOutPage, logoutPage } from './pages.tsx'
 import type { Brand } from './pages.tsx'
+import type { StaffMember } from './staff.ts'
 
 /** The broker as the bank registered it: an OAuth client with its public keys. */
 export interface BrokerClient {
   readonly clientId: string
   readonly jwks: { readonly keys: readonly JWK[] }
   readonly redirectUri: string
+  /** The same broker for logins of the bank's staff: a client of its own, which knows no accounts. */
+  readonly staff?: {
+    readonly clientId: string
+    readonly redirectUri: string
+    /** Where browsers go after a logout. */
+    readonly loggedOutUri: string
+  }
 }
 
 /** FDX allows 900 s. */
@@ -33,6 +41,7 @@ export function authorizationServer({
   resource,
   signingKey,
   adapter,
+  staff,
 }: {
   brand: Brand & { readonly id: string }
   issuer: string
@@ -41,12 +50,13 @@ export function authorizationServer({
   /** Private, ES256: signs id tokens. */
   signingKey: JWK
   adapter: AdapterFactory
+  staff: readonly StaffMember[]
 }): Provider {
   return new Provider(issuer, {
     adapter,
     jwks: { keys: [signingKey] },
     ...protocol,
-    features: { ...features, ...dataAccess(resource) },
+    features: { ...features, ...dataAccess(resource), ...logout(brand) },
     interactions: { policy: everyLoginFresh(), url: (_, { uid }) => `/interaction/${uid}` },
     // Cookies know no ports, and the four banks share a host.
     cookies: {
@@ -57,7 +67,10 @@ export function authorizationServer({
       },
       keys: [randomBytes(32).toString('base64url')],
     },
-    findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
+    findAccount: (_, sub) => {
+      const { name, roles } = staff.find(({ staffId }) => staffId === sub) ?? {}
+      return { accountId: sub, claims: () => ({ sub, ...(roles && { name, roles: [...roles] }) }) }
+    },
     // One grant a consent: ending one leaves the customer's others.
     loadExistingGrant: ({ oidc }) => {
       const grantId = oidc.result?.consent?.grantId
@@ -73,19 +86,30 @@ export function authorizationServer({
 /** Registers the broker in the store of a bank's authorization server. */
 export async function registerBroker(
   adapter: AdapterFactory,
-  { clientId, jwks, redirectUri }: BrokerClient,
+  { clientId, jwks, redirectUri, staff }: BrokerClient,
 ): Promise<void> {
-  await adapter('Client').upsert(clientId, {
-    client_id: clientId,
+  const both = {
     client_name: 'Countersign',
     jwks: { keys: jwks.keys.map((key) => ({ ...key })) },
-    redirect_uris: [redirectUri],
-    response_types: ['code'],
-    grant_types: ['authorization_code', 'refresh_token'],
-    token_endpoint_auth_method: 'private_key_jwt',
-    id_token_signed_response_alg: 'ES256',
+    response_types: ['code' as const],
+    token_endpoint_auth_method: 'private_key_jwt' as const,
+    id_token_signed_response_alg: 'ES256' as const,
     dpop_bound_access_tokens: true,
+  }
+  await adapter('Client').upsert(clientId, {
+    ...both,
+    client_id: clientId,
+    redirect_uris: [redirectUri],
+    grant_types: ['authorization_code', 'refresh_token'],
     authorization_details_types: [consent_type],
+  })
+  if (staff === undefined) return
+  await adapter('Client').upsert(staff.clientId, {
+    ...both,
+    client_id: staff.clientId,
+    redirect_uris: [staff.redirectUri],
+    post_logout_redirect_uris: [staff.loggedOutUri],
+    grant_types: ['authorization_code'],
   })
 }
 
@@ -93,7 +117,9 @@ const asymmetric = ['ES256', 'PS256', 'EdDSA', 'Ed25519'] as const
 
 const protocol = {
   scopes: ['openid', 'offline_access'],
-  claims: { openid: ['sub', 'acr', 'auth_time'] },
+  claims: { openid: ['sub', 'acr', 'auth_time', 'name', 'roles'] },
+  // What is said of the staff is in the signed answer: nothing is fetched with their access tokens.
+  conformIdTokenClaims: false,
   acrValues: [acr],
   responseTypes: ['code'],
   clientAuthMethods: ['private_key_jwt'],
@@ -122,7 +148,6 @@ const protocol = {
 const features = {
   devInteractions: { enabled: false },
   userinfo: { enabled: false },
-  rpInitiatedLogout: { enabled: false },
   fapi: { enabled: true, profile: '2.0' },
   pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
   dPoP: { enabled: true },
@@ -131,6 +156,20 @@ const features = {
     allowedPolicy: (_, client, token) => token.clientId === client.clientId,
   },
 } satisfies Configuration['features']
+
+/** A page of the bank's own, on which its staff end their login. */
+const logout = (brand: Brand) =>
+  ({
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource(ctx, form) {
+        ctx.body = logoutPage(brand, form)
+      },
+      postLogoutSuccessSource(ctx) {
+        ctx.body = loggedOutPage(brand)
+      },
+    },
+  }) satisfies Configuration['features']
 
 const dataAccess = (resource: string) =>
   ({

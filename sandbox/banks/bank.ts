@@ -20,6 +20,7 @@ import { generateCustomers } from './generate.ts'
 import { mischief } from './misbehaviour.ts'
 import type { Mischief } from './misbehaviour.ts'
 import { openOidcStore } from './oidc_store.ts'
+import { staffOf } from './staff.ts'
 import { readStatementFile } from './statement_file.ts'
 
 export interface BankOptions {
@@ -84,6 +85,8 @@ export async function startBank(options: BankOptions): Promise<DemoBank> {
   const issuer = tls === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`
   const fdxBaseUrl = issuer + fdxPath
 
+  const staff = staffOf(id)
+  const staffClientId = brokerClient.staff?.clientId
   const brand = { id, legalName, colour: options.colour ?? '#3b3b3b' }
   const provider = authorizationServer({
     brand,
@@ -91,11 +94,12 @@ export async function startBank(options: BankOptions): Promise<DemoBank> {
     resource: fdxBaseUrl,
     signingKey: keys.login,
     adapter: store.adapter,
+    staff,
   })
   const app = express()
     .disable('x-powered-by')
     .use(faults.handler)
-    .use('/interaction', customerRoutes({ brand, provider, customers }))
+    .use('/interaction', customerRoutes({ brand, provider, customers, staff, staffClientId }))
     .use(
       fdxPath,
       fdxApi({

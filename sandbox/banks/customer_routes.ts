@@ -8,16 +8,28 @@ import { grantConsent, isRequestedDetail } from './consent_grant.ts'
 import type { GrantedDetail, RequestedDetail } from './consent_grant.ts'
 import { accountsPage, errorPage, loginPage } from './pages.tsx'
 import type { Brand } from './pages.tsx'
+import type { StaffMember } from './staff.ts'
 
 interface Desk {
   readonly brand: Brand
   readonly provider: Provider
   readonly customers: readonly Customer[]
+  readonly staff: readonly StaffMember[]
+  /** The client that asks for the staff; any other asks for customers. */
+  readonly staffClientId: string | undefined
+}
+
+/** Whoever may log in at one request. */
+interface Person {
+  readonly accountId: string
+  readonly username: string
+  readonly password: string
 }
 
 /**
  * The bank's pages between the broker's request and the bank's answer: login, then account choice where accounts were asked
- * for. Each posts to its own address. A request without a consent request is for the identity alone and ends at the login.
+ * for. Each posts to its own address. A request without a consent request is for the identity alone, a customer's or, by another
+ * client, a member of staff's, and ends at the login.
  */
 export function customerRoutes(desk: Desk): Router {
   return express
@@ -48,8 +60,9 @@ async function show(desk: Desk, req: Request, res: Response, error?: string): Pr
     const { accounts } = customer
     res.send(accountsPage(desk.brand, { accounts, request: detail.consentRequest, error }))
   } else {
-    const logins = desk.customers.slice(0, 2).map((one) => `${one.username} / ${one.password}`)
-    res.send(loginPage(desk.brand, { logins, error }))
+    const { who, people } = askedFor(desk, params)
+    const logins = people.slice(0, 2).map((one) => `${one.username} / ${one.password}`)
+    res.send(loginPage(desk.brand, { who, logins, error }))
   }
 }
 
@@ -64,14 +77,14 @@ async function decide(desk: Desk, req: Request, res: Response): Promise<void> {
     return finish({ error: 'access_denied', error_description: 'the customer declined' })
 
   if (prompt.name === 'login') {
-    const customer = desk.customers.find(
+    const person = askedFor(desk, params).people.find(
       ({ username, password }) =>
         username === form.get('username') && password === form.get('password'),
     )
-    if (customer === undefined) return show(desk, req, res, 'Wrong username or password.')
-    const login = { accountId: customer.customerId, acr, amr: ['pwd'] }
+    if (person === undefined) return show(desk, req, res, 'Wrong username or password.')
+    const login = { accountId: person.accountId, acr, amr: ['pwd'] }
     if (detail !== undefined) return finish({ login })
-    return finish({ login, consent: { grantId: await saveGrant(desk, params, customer) } })
+    return finish({ login, consent: { grantId: await saveGrant(desk, params, person) } })
   }
 
   const customer = desk.customers.find(({ customerId }) => customerId === session?.accountId)
@@ -81,16 +94,31 @@ async function decide(desk: Desk, req: Request, res: Response): Promise<void> {
   if (customer === undefined || detail === undefined || accountIds.length === 0)
     return show(desk, req, res, 'Choose at least one account, or deny.')
   const granted = grantConsent(detail, { accountIds, now: new Date() })
-  return finish({ consent: { grantId: await saveGrant(desk, params, customer, granted) } })
+  return finish({
+    consent: { grantId: await saveGrant(desk, params, personOf(customer), granted) },
+  })
+}
+
+function askedFor(
+  { customers, staff, staffClientId }: Desk,
+  params: Readonly<Record<string, unknown>>,
+): { who: 'customers' | 'staff'; people: readonly Person[] } {
+  return staffClientId !== undefined && params['client_id'] === staffClientId
+    ? { who: 'staff', people: staff.map((one) => ({ ...one, accountId: one.staffId })) }
+    : { who: 'customers', people: customers.map(personOf) }
+}
+
+const personOf = ({ customerId: accountId, username, password }: Customer): Person => {
+  return { accountId, username, password }
 }
 
 function saveGrant(
   { provider }: Desk,
   params: Readonly<Record<string, unknown>>,
-  { customerId }: Customer,
+  { accountId }: Person,
   granted?: GrantedDetail,
 ): Promise<string> {
-  const grant = new provider.Grant({ accountId: customerId, clientId: String(params['client_id']) })
+  const grant = new provider.Grant({ accountId, clientId: String(params['client_id']) })
   grant.addOIDCScope(String(params['scope']))
   if (granted !== undefined) grant.addRar({ ...granted })
   return grant.save()

@@ -15,10 +15,18 @@ export interface Brand {
 /** The bank's login form. It posts `username` and `password`, or `decision=deny`, to the page's own address. */
 export function loginPage(
   brand: Brand,
-  { logins, error }: { logins: readonly string[]; error?: string | undefined },
+  {
+    who,
+    logins,
+    error,
+  }: {
+    who: 'customers' | 'staff'
+    logins: readonly string[]
+    error?: string | undefined
+  },
 ): string {
   return document(brand, {
-    title: 'Log in',
+    title: who === 'staff' ? 'Log in as a member of staff' : 'Log in',
     error,
     children: (
       <form method="post">
@@ -94,6 +102,32 @@ export function accountsPage(
       </form>
     ),
   })
+}
+
+/** Whether to log out at the bank too. `form` is the authorization server's own. */
+export function logoutPage(brand: Brand, form: string): string {
+  return document(brand, {
+    title: 'Log out',
+    error: undefined,
+    children: (
+      <>
+        <div dangerouslySetInnerHTML={{ __html: form }} />
+        <p>You are logged out of Countersign. Log out of {brand.legalName} too?</p>
+        <p>
+          <button id="log-out" form="op.logoutForm" name="logout" value="yes">
+            Log out
+          </button>{' '}
+          <button id="stay" form="op.logoutForm">
+            Stay logged in
+          </button>
+        </p>
+      </>
+    ),
+  })
+}
+
+export function loggedOutPage(brand: Brand): string {
+  return document(brand, { title: 'You are logged out', error: undefined, children: null })
 }
 
 /** What the customer sees when a request cannot go on. */

@@ -8,7 +8,9 @@ import {
   randomNonce,
   randomPKCECodeVerifier,
   randomState,
+  type DPoPHandle,
   type IDToken,
+  type ServerMetadata,
 } from 'openid-client'
 import {
   BankRefused,
@@ -58,12 +60,15 @@ export function openStaffLogin({
       const { href: url } =
         metadata.pushed_authorization_request_endpoint === undefined
           ? buildAuthorizationUrl(config, asked)
-          : await heardFrom('request', buildAuthorizationUrlWithPAR(config, asked, { DPoP: dpop }))
+          : await heardFrom(
+              'request',
+              buildAuthorizationUrlWithPAR(config, asked, proof(metadata, dpop)),
+            )
       return { url, pending: { state, nonce, codeVerifier } }
     },
 
     async finish(bank, callback, { state, nonce, codeVerifier }) {
-      const { config, dpop } = await clientOf(bank)
+      const { config, metadata, dpop } = await clientOf(bank)
       const answered = new URL(redirectUriOf(bank.id))
       answered.search = callback.search
       const granted = authorizationCodeGrant(
@@ -76,7 +81,7 @@ export function openStaffLogin({
           maxAge: staff_login_s_max,
         },
         undefined,
-        { DPoP: dpop },
+        proof(metadata, dpop),
       )
       const answer = await heardFrom('login', granted)
       const { id_token: idToken } = answer
@@ -98,6 +103,10 @@ export function openStaffLogin({
     },
   }
 }
+
+/** Proof of possession where the provider binds tokens by it, though nothing is ever asked with them. */
+const proof = (metadata: ServerMetadata, DPoP: DPoPHandle): { DPoP?: DPoPHandle } =>
+  metadata.dpop_signing_alg_values_supported === undefined ? {} : { DPoP }
 
 function providerOf({ id, staff }: Bank): StaffProvider {
   if (staff !== undefined) return staff

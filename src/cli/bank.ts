@@ -31,7 +31,15 @@ async function check(id: string): Promise<number> {
   return withBroker(async (broker) => {
     const bank = broker.bankPort.banks.get(id)
     if (bank === undefined) throw new UsageError('there is no such bank in the directory')
-    const problems = await Promise.all([ledgerProblem(broker, bank), loginProblem(broker, bank)])
+    const problems = await Promise.all([
+      ledgerProblem(broker, bank),
+      loginProblem('login', () =>
+        broker.bankPort.startLogin(bank, { nonce: sha256Text(random128()) }),
+      ),
+      ...(bank.staff === undefined
+        ? []
+        : [loginProblem('login of staff', () => broker.bankPort.staff.start(bank))]),
+    ])
     for (const [what, problem] of problems)
       process.stdout.write(`${what}: ${problem ?? 'in order'}\n`)
     return problems.every(([, problem]) => problem === undefined) ? 0 : 1
@@ -55,15 +63,14 @@ async function ledgerProblem({ db }: Broker, { id, key }: Bank): Promise<Checked
   ]
 }
 
-/** The bank's metadata are found and as FAPI 2.0 asks, and the bank knows this broker: it takes a pushed request. */
-async function loginProblem({ bankPort }: Broker, bank: Bank): Promise<Checked> {
-  const nonce = sha256Text(random128())
+/** A provider's metadata are found and as they must be, and it knows this broker, where it takes a pushed request. */
+async function loginProblem(what: string, start: () => Promise<unknown>): Promise<Checked> {
   try {
-    await bankPort.startLogin(bank, { nonce })
-    return ['login', undefined]
+    await start()
+    return [what, undefined]
   } catch (error) {
     if (error instanceof BankUnavailable || error instanceof BankRefused)
-      return ['login', error.message]
+      return [what, error.message]
     throw error
   }
 }

@@ -9,6 +9,7 @@ import { migrateCommand } from './migrate.ts'
 import { clientCommand, recipientCommand } from './registry.ts'
 import { revokeCommand } from './revoke.ts'
 import { serveCommand, startCommand } from './serve.ts'
+import { staffCommand } from './staff.ts'
 import { verifyCommand, verifyUsage } from './verify.ts'
 
 /** One command of the command line. `run` resolves to the exit code. */
@@ -81,6 +82,11 @@ export const commands: Readonly<Record<string, Command>> = {
     usage: 'reindex --bank <id>',
     what: 'make what auditors find entries by anew, by the brokers that run; the ledger is not touched',
     run: auditCommand,
+  },
+  staff: {
+    usage: 'list --bank <id> | forget --bank <id> --id <id>',
+    what: "who of a bank's staff logged in to the console, under which id; or forget who an id was",
+    run: staffCommand,
   },
   revoke: {
     usage: '--consent <id>',

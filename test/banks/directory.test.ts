@@ -113,6 +113,63 @@ describe('the bank directory', () => {
     expect(problems([local])).toEqual(['/0/issuer is not https', '/0/fdx_base_url is not https'])
   })
 
+  describe('a provider of identities for the staff', () => {
+    const staff = { issuer: 'https://staff.chase.example', claim: 'roles', auditor: ['auditor'] }
+    const wells = { ...chase, id: 'wells-fargo', issuer: 'https://wells.example' }
+
+    it('is read, and its host may be called', () => {
+      const whole = { ...staff, client_id: 'c', scopes: ['groups'], acr: ['urn:x'] }
+      const banks = read([
+        { ...chase, staff },
+        { ...wells, staff: { ...whole, issuer: wells.issuer } },
+      ])
+      expect(banks.get('jpmorgan-chase')).toMatchObject({
+        staff: { ...staff, scopes: [], acr: [] },
+        hosts: [
+          ...(read([chase]).get('jpmorgan-chase')?.hosts ?? []).slice(0, 2),
+          'staff.chase.example:443',
+        ],
+      })
+      expect(banks.get('wells-fargo')?.staff).toEqual({
+        issuer: wells.issuer,
+        ...{
+          clientId: 'c',
+          claim: 'roles',
+          auditor: ['auditor'],
+          scopes: ['groups'],
+          acr: ['urn:x'],
+        },
+      })
+    })
+
+    it('speaks for one bank only', () => {
+      for (const issuer of [chase.issuer, staff.issuer])
+        expect(
+          problems([
+            { ...chase, staff },
+            { ...wells, staff: { ...staff, issuer } },
+          ]),
+        ).toContain(`/1/staff/issuer is another bank's: ${issuer}`)
+    })
+
+    it('is not of a bank whose id is a word of the console’s own addresses', () => {
+      expect(problems([{ ...chase, id: 'callback', staff }]).join()).toMatch(/id is a word/)
+      expect(problems([{ ...chase, id: 'callback' }])).toEqual([])
+    })
+
+    it.each([
+      ['plain http', { ...staff, issuer: 'http://staff.example' }, /staff\/issuer is not https/],
+      ['no claim', { ...staff, claim: undefined }, /'claim'/],
+      ['nothing that makes an auditor', { ...staff, auditor: [] }, /auditor must NOT have fewer/],
+      ['an empty value', { ...staff, auditor: [''] }, /auditor\/0/],
+      ['more than 20 values', { ...staff, auditor: Array.from({ length: 21 }, String) }, /auditor/],
+      ['a scope that is two', { ...staff, scopes: ['openid groups'] }, /scopes\/0/],
+      ['a member that is not known', { ...staff, admin: true }, /additional properties: admin/],
+    ])('is refused with %s', (_, wrong, problem) => {
+      expect(problems([{ ...chase, staff: wrong }]).join()).toMatch(problem)
+    })
+  })
+
   it.each([
     ['not JSON', '{', /it is not JSON/],
     ['not a list', '{}', /must be array/],

@@ -32,7 +32,7 @@ export async function smallBank(clientKeys: readonly JWK[]) {
   const heard: Heard[] = []
   const bent = new Map<string, Answer>()
   const pushed = new Map<string, URLSearchParams>()
-  const codes = new Map<string, { request: URLSearchParams; jkt: string }>()
+  const codes = new Map<string, { request: URLSearchParams; jkt: string | undefined }>()
   const server = createServer((req, res) => void answer(req, res))
   const issuer = `http://127.0.0.1:${await listening(server)}`
   const { privateKey, publicKey } = await generateKeyPair('ES256')
@@ -48,6 +48,7 @@ export async function smallBank(clientKeys: readonly JWK[]) {
     token_endpoint_auth_methods_supported: ['private_key_jwt'],
     authorization_details_types_supported: ['fdx_v1.0'],
     authorization_response_iss_parameter_supported: true,
+    dpop_signing_alg_values_supported: ['ES256', 'EdDSA'],
     id_token_signing_alg_values_supported: ['ES256'],
   }
   const bank: DirectoryBank = {
@@ -98,6 +99,7 @@ export async function smallBank(clientKeys: readonly JWK[]) {
       const jkt = await thumbprint(headers, '/token', 'POST')
       if (form.get('grant_type') === 'refresh_token') return json(res, 200, tokens('refreshed'))
       const granted = codes.get(form.get('code') ?? '')
+      codes.delete(form.get('code') ?? '')
       const verifier = createHash('sha256').update(form.get('code_verifier') ?? '')
       if (
         granted?.request.get('code_challenge') !== verifier.digest('base64url') ||
@@ -136,6 +138,7 @@ export async function smallBank(clientKeys: readonly JWK[]) {
   }
 
   async function thumbprint(headers: IncomingMessage['headers'], path: string, method: string) {
+    if (metadata['dpop_signing_alg_values_supported'] === undefined) return undefined
     const { payload, protectedHeader } = await jwtVerify(String(headers['dpop']), EmbeddedJWK, {
       typ: 'dpop+jwt',
       maxTokenAge: 60,
@@ -153,11 +156,12 @@ export async function smallBank(clientKeys: readonly JWK[]) {
     heardAt: (path: string) => heard.filter((one) => one.path === path),
     /** What the browser brings back when the customer agreed; `dpop` is the header of the pushed request. */
     async agree(url: string, changes: Record<string, string | undefined> = {}): Promise<URL> {
-      const request = pushed.get(new URL(url).searchParams.get('request_uri') ?? '')
+      const asked = new URL(url).searchParams
+      const request = asked.has('state') ? asked : pushed.get(asked.get('request_uri') ?? '')
       const proof = heard.findLast(({ path }) => path === '/par')
-      if (request === undefined || proof === undefined) throw new Error('nothing was pushed')
+      if (request === undefined) throw new Error('nothing was pushed')
       const code = randomUUID()
-      codes.set(code, { request, jkt: await thumbprint(proof.headers, '/par', 'POST') })
+      codes.set(code, { request, jkt: await thumbprint(proof?.headers ?? {}, '/par', 'POST') })
       const callback = new URL(request.get('redirect_uri') ?? '')
       const answered = { code, state: request.get('state') ?? '', iss: issuer, ...changes }
       for (const [name, value] of Object.entries(answered))

@@ -40,12 +40,13 @@ it("finds a directory that names another key than the bank's ledger", async () =
     {
       ...{ id, legal_name: legalName, lei, key, issuer: 'https://first-bank.example' },
       fdx_base_url: 'https://first-bank.example/fdx/v6',
+      staff: { issuer: 'https://staff.example', claim: 'roles', auditor: ['auditor'] },
     },
   ]
   await at.file('banks.json', JSON.stringify(directory))
-  expect((await check('first-bank')).out).toContain(
-    'ledger: its first entry names another key than the directory\n',
-  )
+  const { out } = await check('first-bank')
+  expect(out).toContain('ledger: its first entry names another key than the directory\n')
+  expect(out).toMatch(/^login of staff: (?!in order).+$/m) // nobody answers there either
 })
 
 it('is called in these ways only', async () => {

@@ -3,6 +3,7 @@ import express, { type Express } from 'express'
 import { openAuthorization, type Authorization } from '../../src/authorization/authorization.ts'
 import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
+import type { StaffPort, StaffProvider } from '../../src/broker/bank_port.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import type { RequestedTerms } from '../../src/consent/terms.ts'
 import { pageRoutes } from '../../src/http/page_routes.ts'
@@ -60,10 +61,17 @@ export async function pageApp({
   issuer = 'https://broker.example',
   loginUrl,
   redirectUri = 'https://recipient.example/callback?page=1',
-}: { issuer?: string; loginUrl?: string; redirectUri?: string } = {}): Promise<PageApp> {
+  staff,
+}: {
+  issuer?: string
+  loginUrl?: string
+  redirectUri?: string
+  /** A real identity provider for the staff of the first bank, and the way to it. */
+  staff?: { readonly provider: StaffProvider; readonly port: StaffPort }
+} = {}): Promise<PageApp> {
   const database = await testDatabase()
-  const banks = fakeBanks(loginUrl)
-  const testedBank = testBank(bank)
+  const banks = Object.assign(fakeBanks(loginUrl), staff && { staff: staff.port })
+  const testedBank = { ...testBank(bank), ...(staff && { staff: staff.provider }) }
   const inner = await testBroker(database.serviceUrl, {
     banks: [testedBank, testBank('other-bank')],
     bankPort: banks,
