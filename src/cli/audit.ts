@@ -9,7 +9,7 @@ import { withBroker } from './with_broker.ts'
 export async function auditorCommand([action, ...argv]: string[]): Promise<number> {
   switch (action) {
     case 'grant':
-      return grant(parseOptions(argv, ['bank', 'client', 'staff', 'from', 'until', 'by']))
+      return grant(parseOptions(argv, ['bank', 'client', 'from', 'until', 'by']))
     case 'revoke':
       return revoke(parseOptions(argv, ['bank', 'id']))
     case 'list':
@@ -33,14 +33,11 @@ export async function auditCommand([action, ...argv]: string[]): Promise<number>
 }
 
 async function grant(options: Arguments): Promise<number> {
-  const [client, staff] = [options.maybe('client'), options.maybe('staff')]
-  if ((client === undefined) === (staff === undefined))
-    throw new UsageError('either --client or --staff')
   const from = options.maybe('from')
   const made = await withBroker((broker) =>
     grantAudit(broker, options.one('bank'), {
-      kind: client === undefined ? 'staff' : 'client',
-      auditor: client ?? staff ?? '',
+      kind: 'client',
+      auditor: options.one('client'),
       until: timeOf('until', options.one('until')),
       ...(from === undefined ? {} : { from: timeOf('from', from) }),
       grantedBy: options.one('by'),

@@ -74,7 +74,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   auditor: {
     usage:
-      'grant --bank <id> (--client <id> | --staff <id>) --until <date or time> [--from <date or time>] --by <who> | revoke --bank <id> --id <grant> | list --bank <id>',
+      'grant --bank <id> --client <id> --until <date or time> [--from <date or time>] --by <who> | revoke --bank <id> --id <grant> | list --bank <id>',
     what: "let an auditor read a bank's ledger for a time, at most 400 days; end that; or see who may",
     run: auditorCommand,
   },

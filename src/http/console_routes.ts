@@ -1,6 +1,8 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response, Router } from 'express'
 import { BankRefused, BankUnavailable, type Bank, type StaffLogin } from '../broker/bank_port.ts'
 import { ledgerOrigin, type Broker } from '../broker/broker.ts'
+import { grantAudit } from '../broker/grant_audit.ts'
+import { revokeGrant } from '../storage/audit_grants.ts'
 import { signedSize } from '../storage/signed.ts'
 import { staffIdOf } from '../storage/staff.ts'
 import { consoleErrorPage, consoleLoginPage, consolePage } from '../web/console.tsx'
@@ -179,27 +181,36 @@ async function finish(
   }
 }
 
+/** Milliseconds: the database's clock, by which grants stand, may be behind ours by less. */
+const clock_ms_max = 10_000
+
+/** The bank's word is the leave to audit, for as long as the session may last: a grant like any other, which can be revoked. */
 async function auditorAt(
   broker: Broker,
   { id: bank, staff }: Bank,
   { subject, name, idToken }: StaffLogin,
 ): Promise<Staff> {
+  const id = await staffIdOf(broker, { bank, issuer: staff?.issuer ?? '', subject })
+  const now = broker.now()
+  const until = now + staff_hours * 3_600_000
+  const grant = await grantAudit(broker, bank, {
+    ...{ kind: 'staff', auditor: id, grantedBy: 'the bank, by a login of its staff' },
+    from: new Date(now - clock_ms_max).toISOString(),
+    until: new Date(until).toISOString(),
+  })
   return {
-    at: 'console',
-    bank,
-    id: await staffIdOf(broker, { bank, issuer: staff?.issuer ?? '', subject }),
+    ...{ at: 'console', bank, id, grant: grant.id, until, idToken },
     ...(name === undefined ? {} : { name }),
-    until: broker.now() + staff_hours * 3_600_000,
-    idToken,
   }
 }
 
-/** Ends the session here, and goes on to the bank to end it there. */
+/** Ends the session here, and its grant, and goes on to the bank to end it there. */
 function logout(broker: Broker): RequestHandler {
   return async (req, res) => {
     const session = await staffOf(broker, req)
     if (session === undefined) return sendOn(res, '/console')
     await leaveStaffSession(broker, session)
+    await revokeGrant(broker.db, session.stage.bank, session.stage.grant)
     sendOn(res, (await logoutAtBank(broker, session.stage)) ?? '/console')
   }
 }

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import type { LoginPending } from '../broker/bank_port.ts'
 import type { Broker } from '../broker/broker.ts'
+import { standingGrant } from '../storage/audit_grants.ts'
 import { endSession, type StoredSession } from '../storage/sessions.ts'
 import { beginWithCookie, isOwnToken, storedSession } from './browser_session.ts'
 import { RequestError } from './problem.ts'
@@ -26,6 +27,8 @@ export interface Staff {
   readonly bank: string
   /** All that is ever written down of them. */
   readonly id: string
+  /** The grant that the login gave. Once it is revoked, this is over. */
+  readonly grant: string
   /** As the bank names them; shown to themselves. */
   readonly name?: string
   /** When this ends however much it is used, milliseconds since the epoch. */
@@ -54,13 +57,19 @@ export async function staffSessionOf(
   return stage.at === 'console' && stage.until <= broker.now() ? undefined : { stage, stored }
 }
 
-/** Whoever is logged in to the console by this browser. */
+/** Whoever is logged in to the console by this browser, and whose grant stands; a session without it ends. */
 export async function staffOf(
   broker: Broker,
   req: Request,
 ): Promise<StaffSession<Staff> | undefined> {
   const session = await staffSessionOf(broker, req)
-  return session?.stage.at === 'console' ? { ...session, stage: session.stage } : undefined
+  const stage = session?.stage
+  if (session === undefined || stage?.at !== 'console') return undefined
+  const { bank, id: auditor, grant: id } = stage
+  if ((await standingGrant(broker.db, bank, { kind: 'staff', auditor, id })) !== undefined)
+    return { ...session, stage }
+  await leaveStaffSession(broker, session)
+  return undefined
 }
 
 /** Begins a session with a fresh cookie; the one that the browser had ends. */

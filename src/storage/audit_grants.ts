@@ -29,19 +29,19 @@ export async function insertGrant(db: Database, bank: string, grant: AuditGrant)
 
 const columns = 'id, kind, auditor, starts_at, ends_at, granted_by, revoked_at'
 
-/** The grant that stands now for an auditor, by the database's clock: the one that stands longest. */
+/** The grant that stands now for an auditor, by the database's clock: the one of this id, or the one that stands longest. */
 export async function standingGrant(
   db: Database,
   bank: string,
-  { kind, auditor }: Pick<AuditGrant, 'kind' | 'auditor'>,
+  { kind, auditor, id = null }: Pick<AuditGrant, 'kind' | 'auditor'> & { id?: string | null },
 ): Promise<AuditGrant | undefined> {
   return inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: GrantRow[] }>(
       `select ${columns} from audit_grants
        where bank_id = ? and kind = ? and auditor = ? and ends_at > clock_timestamp() and starts_at <= clock_timestamp()
-         and revoked_at is null
+         and revoked_at is null and id = coalesce(?, id)
        order by ends_at desc limit 1`,
-      [bank, kind, auditor],
+      [bank, kind, auditor, id],
     )
     return rows[0] && grantOf(rows[0])
   })

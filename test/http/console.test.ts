@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { backTo } from '../../src/http/console_routes.ts'
 import { staff_hours } from '../../src/http/staff_session.ts'
+import { listGrants, revokeGrant } from '../../src/storage/audit_grants.ts'
 import { listStaff } from '../../src/storage/staff.ts'
 import { session_idle_minutes } from '../../src/storage/sessions.ts'
 import { backFrom, bank, pageApp, type PageApp } from '../support/page_app.ts'
@@ -9,6 +10,9 @@ import type { PageBrowser, Visit } from '../support/page_browser.ts'
 let app: PageApp
 beforeAll(async () => {
   app = await pageApp()
+})
+afterEach(() => {
+  app.clock.ahead_ms = 0
 })
 afterAll(() => app.close())
 
@@ -247,6 +251,22 @@ describe('a session', () => {
     expect(new URL(left.location).searchParams.get('back')).toBe('https://broker.example/console')
     expect(isLogin(await browser.get(home))).toBe(true)
     expect((await browser.press(page, 'logout')).location).toBe('/console')
+  })
+
+  it('is ended by the revocation of its grant, at the next request, and no other’s', async () => {
+    const [first, second] = [await loggedIn('eve'), await loggedIn('eve')]
+    const [newest, older] = (await listGrants(app.broker.db, bank)).filter(
+      ({ kind, revoked }) => kind === 'staff' && revoked === undefined,
+    )
+    expect(newest).toMatchObject({ grantedBy: 'the bank, by a login of its staff' })
+    expect(older?.auditor).toBe(newest?.auditor)
+    await revokeGrant(app.broker.db, bank, newest?.id ?? '')
+    expect(isLogin(await second.browser.get(home))).toBe(true)
+    expect(isShell(await first.browser.get(home))).toBe(true)
+    await first.browser.press(first.page, 'logout')
+    expect(
+      (await listGrants(app.broker.db, bank)).find(({ id }) => id === older?.id),
+    ).toHaveProperty('revoked')
   })
 
   it('is not ended by another site', async () => {
