@@ -219,6 +219,14 @@ alter table authorization_events enable row level security;
 create policy by_bank on authorization_events as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant insert, select on authorization_events to countersign_service;
 
+create table backups (
+  place text not null,
+  name text not null,
+  at timestamp with time zone default clock_timestamp() not null,
+  constraint backups_pkey PRIMARY KEY (place, name)
+);
+grant insert, select on backups to countersign_service;
+
 create table bank_tokens (
   bank_id text not null,
   id text not null,
@@ -659,6 +667,22 @@ create table replays (
 );
 CREATE INDEX replays_by_expiry ON public.replays USING btree (expires_at);
 grant delete, insert, select, update on replays to countersign_service;
+
+create table restores (
+  bank_id text not null,
+  phase text not null,
+  size bigint not null,
+  note text not null,
+  at timestamp with time zone default clock_timestamp() not null,
+  constraint restores_pkey PRIMARY KEY (bank_id, phase, size),
+  constraint restores_phase_check CHECK ((phase = ANY (ARRAY['begun'::text, 'rebuilt'::text, 'finished'::text]))),
+  constraint restores_size_check CHECK ((size > 0))
+);
+CREATE TRIGGER insert_only BEFORE DELETE OR UPDATE ON public.restores FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.restores FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+alter table restores enable row level security;
+create policy by_bank on restores as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
+grant insert, select on restores to countersign_service;
 
 create table revoked_client_tokens (
   jti text not null,

@@ -64,6 +64,15 @@ export interface Config {
     readonly seconds: number
     readonly entries: number
   }
+  /** How what no ledger holds is backed up. */
+  readonly backup?: {
+    /** `BACKUP`: a folder, or `s3://bucket/prefix`. Absent: it is not, but where a command says where. */
+    readonly place?: string
+    /** `BACKUP_KEY_FILE`: 32 bytes, base64url. Encrypts backups. */
+    readonly key?: Buffer
+    /** `BACKUP_SECONDS`: how often. Default 86,400. */
+    readonly seconds: number
+  }
   /** Where requests are counted, and how many of each group are answered in a window. Default: the figures of rate_limits.ts. */
   readonly rateLimits: {
     /** `RATE_LIMITS`: in the `memory` of each process, which is the default, in `postgres` for all of them, or `off`. */
@@ -129,6 +138,7 @@ export function loadConfig(env: Environment = process.env): Config {
         env['RATE_LIMITS_FILE'] === undefined ? rateLimits : read.budgets('RATE_LIMITS_FILE'),
     },
     ...archive(env, read),
+    ...backup(env, read),
     ...readsPerDay(env, read),
     logLevel: env['LOG_LEVEL'] ?? 'info',
     sandbox: false,
@@ -172,6 +182,17 @@ function witnessConfig(env: Environment, read: Settings): Pick<Config, 'witnesse
     if (!policy.witnesses.has(name))
       read.problems.push(`WITNESS_CADENCE_FILE: ${name} is no witness of the policy`)
   return { witnesses: { policy, cadence_s } }
+}
+
+function backup(env: Environment, read: Settings): Pick<Config, 'backup'> {
+  const [place, key] = ['BACKUP', 'BACKUP_KEY_FILE']
+  return {
+    backup: {
+      ...(env[place] === undefined ? {} : { place: read.text(place) }),
+      ...(env[place] === undefined && env[key] === undefined ? {} : { key: read.bytes32(key) }),
+      seconds: read.integer('BACKUP_SECONDS', { fallback: 86_400, max: 2_592_000 }),
+    },
+  }
 }
 
 function readsPerDay(env: Environment, { integer }: Settings): Pick<Config, 'readsPerDay'> {

@@ -14,6 +14,7 @@ import { openWitnessing, unwitnessed } from './broker/witnessing.ts'
 import type { Config } from './config.ts'
 import { unlimited, type RateLimiting } from './http/limits.ts'
 import { createMtlsServer, createServer } from './http/server.ts'
+import { backupWhenDue } from './recovery/backup.ts'
 import { openLog, type Log } from './observe/log.ts'
 import type { Archive } from './storage/archive.ts'
 import { openArchive } from './storage/archive_place.ts'
@@ -27,6 +28,7 @@ import { pendingMigrations } from './storage/migrate.ts'
 import { memoryCounters, postgresCounters } from './storage/rate_counters.ts'
 import { openRefusalCounter } from './storage/refusals.ts'
 import { unfitness } from './storage/readiness.ts'
+import { findRestore } from './storage/restoring.ts'
 import { openVault } from './storage/vault.ts'
 
 /** The broker cannot start; the message says what to do. */
@@ -44,8 +46,11 @@ export interface Composed {
   close(): Promise<void>
 }
 
-/** Puts a broker together from its configuration. Nothing is written, and nothing listens. */
-export async function compose(config: Config): Promise<Composed> {
+/**
+ * Puts a broker together from its configuration. Nothing is written, and nothing listens. `places` are what else may open sockets
+ * in this process.
+ */
+export async function compose(config: Config, places: readonly Archive[] = []): Promise<Composed> {
   const log = openLog(config.logLevel)
   // Pools of their own, so that neither banks that hang nor a flood of requests can keep signing from a connection.
   const archive = archiveOf(config)
@@ -63,7 +68,7 @@ export async function compose(config: Config): Promise<Composed> {
     {
       onStray: ({ channel, target }) =>
         log.alarm('egress', `${channel} reached ${target} around the gateway`),
-      others: [...(archive === undefined ? [] : [archive]), witnessCalls.gateway],
+      others: [...(archive === undefined ? [] : [archive]), ...places, witnessCalls.gateway],
     },
   )
   const ids = [...banks.port.banks.keys()]
@@ -145,7 +150,9 @@ export interface Serving {
 
 /** Starts the broker. Throws `CannotStart` with every reason at once; it never makes or mends a ledger on its own. */
 export async function serve(config: Config): Promise<Serving> {
-  const { broker, log, limiting, fetchKeySet, close } = await compose(config)
+  const backups = backupsOf(config)
+  const composed = await compose(config, backups === undefined ? [] : [backups.place])
+  const { broker, log, limiting, fetchKeySet, close } = composed
   try {
     await refuseUnfit(broker, config)
     const keys = await startTokenKeys(broker)
@@ -172,6 +179,9 @@ export async function serve(config: Config): Promise<Serving> {
       also: {
         'token keys': () => keys.refresh(),
         'key rotation': () => moveTokenKeys(broker),
+        ...(backups === undefined
+          ? {}
+          : { backup: async () => void (await backupWhenDue(broker, backups)) }),
       },
     })
     log.started({ url: config.issuer, banks: [...broker.bankPort.banks.keys()] })
@@ -181,12 +191,19 @@ export async function serve(config: Config): Promise<Serving> {
         await Promise.all(servers.map(closeServer))
         await stopHousekeeping()
         await close()
+        backups?.place.close()
       },
     }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+function backupsOf({ archive, backup }: Config) {
+  if (backup?.place === undefined || backup.key === undefined) return undefined
+  const place = openArchive(backup.place, { endpoint: archive?.endpoint })
+  return { place, key: backup.key, seconds: backup.seconds }
 }
 
 const exportsOf = ({ archive }: Broker, config: Config) =>
@@ -201,6 +218,9 @@ async function refuseUnfit(broker: Broker, config: Config): Promise<void> {
   const reasons = await unfitness(broker.db, broker.now)
   for (const [bank, key] of broker.keys) {
     const ledger = await findLedger(broker.db, bank)
+    const restore = await findRestore(broker.db, bank)
+    if (restore !== undefined && restore.phase !== 'finished')
+      reasons.push(`${bank} is being restored: run "countersign restore" again`)
     if (ledger === undefined)
       reasons.push(`${bank} has no ledger: run "countersign ledger open --bank ${bank}"`)
     else if (ledger.vkey !== key.vkey)

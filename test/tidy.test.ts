@@ -17,6 +17,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   observe: ['consent'],
   http: [...ground, 'storage', 'broker', 'authorization', 'web', 'observe'],
   verifier: ground,
+  recovery: [...ground, 'storage', 'broker', 'verifier'],
 }
 
 const refusedNames = [

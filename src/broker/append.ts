@@ -1,12 +1,9 @@
 import type { Client } from 'pg'
 import { consentOf, writeEntry, type Draft as EntryDraft, type Entry } from '../ledger/entry.ts'
-import { addTotals, countsOf } from '../ledger/totals.ts'
+import { addTotals } from '../ledger/totals.ts'
 import type { RefusalReason } from '../consent/refusal.ts'
-import { appendSum, sumLeaf } from '../merkle/sum_tree.ts'
-import { append as appendLeaf, leafHash } from '../merkle/tree.ts'
 import { loopAtRest } from '../storage/batched.ts'
 import { errorCode } from '../storage/error_code.ts'
-import { nodeHasher } from '../storage/node_crypto.ts'
 import {
   entriesOfDrafts,
   lockAndLoad,
@@ -17,6 +14,7 @@ import {
 } from '../storage/door.ts'
 import { tallyName, type Effect, type LedgerState, type Names } from '../storage/ledger_state.ts'
 import { idsInARow } from '../storage/ids.ts'
+import { growTrees } from './grow_trees.ts'
 import type { Signing } from './signing.ts'
 
 /**
@@ -326,20 +324,7 @@ function enter(state: LedgerState, draft: EntryDraft) {
   if (draft.kind === 'epoch') state.newestEpoch = { n, at: state.at }
   if (draft.kind === 'statement') state.newestStatement = draft.body
   if (draft.kind === 'reconcile') state.newestReconcile = draft.body
-  return { n, kind: draft.kind, consent, leaf, ...grow(state, draft, leaf) }
-}
-
-/** Adds the leaf to both trees, which complete the same subtrees. */
-function grow({ edge, sums }: LedgerState, draft: EntryDraft, leaf: Uint8Array) {
-  const hash = leafHash(nodeHasher, leaf)
-  const counts = countsOf(sums.names, draft)
-  const summed = appendSum(nodeHasher, sums.edge, sumLeaf(nodeHasher, counts, hash))
-  const completed = appendLeaf(nodeHasher, edge, hash).flatMap((subtree, i) => {
-    const sum = summed[i]?.node
-    return sum === undefined ? [] : [{ ...subtree, sum }]
-  })
-  const total = counts.findIndex((count) => count > 0)
-  return { hash, completed, raised: total < 0 ? undefined : { total, by: counts[total] ?? 0 } }
+  return { n, kind: draft.kind, consent, leaf, ...growTrees(state, draft, leaf) }
 }
 
 /** What an effect changes for the drafts after it; the others touch nothing that a draft sees. */

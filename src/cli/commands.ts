@@ -1,4 +1,5 @@
 import { auditCommand, auditorCommand } from './audit.ts'
+import { backupCommand } from './backup.ts'
 import { bankCommand } from './bank.ts'
 import { detachCommand } from './detach.ts'
 import { exportCommand } from './export.ts'
@@ -7,6 +8,7 @@ import { keysCommand } from './keys.ts'
 import { ledgerCommand } from './ledger.ts'
 import { migrateCommand } from './migrate.ts'
 import { clientCommand, recipientCommand } from './registry.ts'
+import { restoreCommand } from './restore.ts'
 import { revokeCommand } from './revoke.ts'
 import { serveCommand, startCommand } from './serve.ts'
 import { staffCommand } from './staff.ts'
@@ -102,6 +104,17 @@ export const commands: Readonly<Record<string, Command>> = {
     usage: '[--to <folder or s3://bucket/prefix>] [--bank <id>]',
     what: 'write what is signed and not there yet to the archive: ARCHIVE, or where --to says',
     run: exportCommand,
+  },
+  backup: {
+    usage: '[--to <folder or s3://bucket/prefix>]',
+    what: 'write what a restore needs and no ledger holds, encrypted: to BACKUP, or where --to says',
+    run: backupCommand,
+  },
+  restore: {
+    usage:
+      '--from <archive> --policy <file> (--bank <id> | --all) [--backup <folder or s3://bucket/prefix>]',
+    what: 'rebuild ledgers, and all that follows from them, in a database that has nothing of them',
+    run: restoreCommand,
   },
   verify: {
     usage: verifyUsage,

@@ -11,6 +11,10 @@ import { ConfigError } from '../config.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { CannotStart } from '../main.ts'
 import { ArchiveConflict, ArchiveUnavailable, ArchiveUnfit } from '../storage/archive.ts'
+import { PartChanged } from '../storage/sealed_parts.ts'
+import { BackupUnusable } from '../recovery/backup.ts'
+import { RestoreRefused } from '../recovery/restore_ledger.ts'
+import { SourceError } from '../verifier/source.ts'
 import { UsageError } from './arguments.ts'
 import { commands } from './commands.ts'
 
@@ -31,6 +35,10 @@ const mendable = [
   ArchiveUnavailable,
   ArchiveUnfit,
   ExportRefused,
+  RestoreRefused,
+  BackupUnusable,
+  PartChanged,
+  SourceError,
 ]
 
 const [name = '', ...argv] = process.argv.slice(2)

@@ -93,7 +93,7 @@ export async function readArgument(path: string): Promise<Buffer> {
   }
 }
 
-function policyOf(file: Buffer): Policy {
+export function policyOf(file: Buffer): Policy {
   try {
     return parsePolicy(nodeHasher, file)
   } catch (error) {

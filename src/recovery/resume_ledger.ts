@@ -1,0 +1,56 @@
+import type { Broker } from '../broker/broker.ts'
+import { revokeConsent } from '../broker/revoke_consent.ts'
+import { embedded_note_chars_max } from '../ledger/embedded_note.ts'
+import { inBank } from '../storage/database.ts'
+import { addRestore, endTokensOfEnded, lostConsents, type Restore } from '../storage/restoring.ts'
+
+/** What a restored ledger goes on with. */
+export interface Resumed {
+  /** How many entries were restored. */
+  readonly size: number
+  /** How many active consents had nothing that led to their accounts, and were ended. */
+  readonly ended: number
+  /** Why the ledger cannot be signed yet; absent when it is. */
+  readonly unsigned?: string
+}
+
+/**
+ * Enters in a rebuilt ledger that it was restored, ends the consents that lost what opens them, and signs. Where it was interrupted,
+ * it is done again from there.
+ */
+export async function resumeLedger(
+  broker: Broker,
+  bank: string,
+  { size, note }: Restore,
+): Promise<Resumed> {
+  const checkpoint = embeddedNote(note)
+  await broker.door.append(bank, {
+    names: {},
+    decide: ({ edge, closed }) =>
+      closed || edge.size > size ? {} : { entry: { kind: 'restore', body: { checkpoint } } },
+  })
+  let ended = 0
+  for (;;) {
+    const lost = await inBank(broker.db, bank, (tx) => lostConsents(tx, bank))
+    if (lost.length === 0) break
+    const end = (consentId: string) =>
+      revokeConsent(broker, { bank, consentId, by: 'operator', reason: 'BUSINESS_RULE' })
+    ended += (await Promise.all(lost.map(end))).length
+  }
+  const unsigned = await broker.signer.sign(bank)
+  await inBank(broker.db, bank, async (tx) => {
+    await endTokensOfEnded(tx, bank)
+    await addRestore(tx, bank, { phase: 'finished', size, note })
+  })
+  return { size, ended, ...(unsigned === undefined ? {} : { unsigned }) }
+}
+
+/** A note as an entry holds it: with as many cosignatures as fit. */
+function embeddedNote(note: string): string {
+  const lines = note.trimEnd().split('\n')
+  for (;;) {
+    const text = Buffer.from(`${lines.join('\n')}\n`).toString('base64url')
+    if (text.length <= embedded_note_chars_max) return text
+    lines.pop()
+  }
+}
