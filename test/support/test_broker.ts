@@ -111,6 +111,7 @@ export async function testBroker(
     seed = randomBytes(32),
     master = randomBytes(32),
     classOf = () => 'messaging_platform',
+    opened = true,
   }: {
     banks: readonly Bank[]
     bankPort?: Omit<BankPort, 'banks'>
@@ -118,6 +119,8 @@ export async function testBroker(
     seed?: Buffer
     master?: Buffer
     classOf?: (client: string) => Class
+    /** Whether ledgers are opened. */
+    opened?: boolean
   },
 ): Promise<TestBroker> {
   const db = openDatabase(serviceUrl)
@@ -163,7 +166,7 @@ export async function testBroker(
     },
   }
   try {
-    for (const bank of banks) await openLedger(broker, bank.id)
+    for (const bank of opened ? banks : []) await openLedger(broker, bank.id)
   } catch (error) {
     await broker.close()
     throw error
