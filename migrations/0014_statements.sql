@@ -33,8 +33,9 @@ begin
 end
 $$;
 
--- Why nothing was released although the bank was asked; null also where nobody came to say so.
-alter table fetches add column refused text;
+-- What came of a fetch that was not released: the reason of the refusal, or `offered`, for the accounts that a customer chooses from
+-- before a grant; null also where nobody came to say so.
+alter table fetches add column outcome text;
 
 create index entries_of_statements on entries (bank_id, kind, n) where kind in ('statement', 'reconcile', 'erasure');
 

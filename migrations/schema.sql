@@ -448,7 +448,7 @@ create table fetches (
   consent_id text not null,
   interaction text not null,
   at timestamp with time zone default clock_timestamp() not null,
-  refused text,
+  outcome text,
   constraint fetches_pkey PRIMARY KEY (bank_id, id)
 );
 CREATE INDEX fetches_by_interaction ON public.fetches USING btree (bank_id, interaction);

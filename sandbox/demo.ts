@@ -40,6 +40,8 @@ const world = await openWorld({
   port: Number(values.port),
   banks: Object.fromEntries(bankDirectory.map(({ id }) => [id, { statements }])),
   epochSeconds: 1,
+  stateEvery_ms: 2_000,
+  statementSlackSeconds: 1,
 })
 const broker = await startBroker(world.config, {
   port: world.config.port,

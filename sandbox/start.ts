@@ -8,7 +8,7 @@ import { openWorld } from './world.ts'
 export async function startSandbox(): Promise<{ close(): Promise<void> }> {
   const port = Number(process.env['PORT'] ?? 8080)
   const directory = join(process.cwd(), '.countersign')
-  const world = await openWorld({ directory, port })
+  const world = await openWorld({ directory, port, stateEvery_ms: 15_000 })
   // In a process of its own, as it would be anywhere: the Messenger's connections are none of its.
   const broker = await startBroker(world.config, { port, folder: join(directory, 'broker') })
   const messenger = await startMessenger(await clientOf(world, 'messenger'), {

@@ -48,6 +48,9 @@ export interface WorldOptions {
   /** More of what a bank has, by its id. */
   readonly banks?: Readonly<Record<string, Pick<BankOptions, 'statements' | 'seed'>>>
   readonly epochSeconds?: number
+  /** How often the banks state what they served, ms; not at all by default. */
+  readonly stateEvery_ms?: number
+  readonly statementSlackSeconds?: number
   /** The broker and the banks are at https then, on `localhost`, and clients with certificates call at a port of their own. */
   readonly tls?: WorldTls
   /** More clients; every bank approves the recipients among them. */
@@ -85,6 +88,8 @@ export async function openWorld({
   port,
   banks = {},
   epochSeconds = 3_600,
+  stateEvery_ms,
+  statementSlackSeconds = 5,
   tls,
   clients: more = [],
 }: WorldOptions): Promise<World> {
@@ -109,6 +114,7 @@ export async function openWorld({
           {
             ...{ ...bank, ...banks[bank.id], port: port + 1 + i },
             ...(tls === undefined ? {} : { tls: tls.certificate }),
+            ...statingOf(bank.id, { identities, broker: issuer, every_ms: stateEvery_ms }),
           },
           { directory, issuer, identities },
         ),
@@ -127,7 +133,7 @@ export async function openWorld({
       clientKey: { ...identities.clientKey },
       marks: join(directory, 'marks'),
       epochSeconds,
-      statementSlackSeconds: 5,
+      statementSlackSeconds,
       rateLimits: { kept: 'memory', budgets: rateLimits },
       logLevel: 'warn',
       sandbox: true,
@@ -139,6 +145,21 @@ export async function openWorld({
     await close()
     throw error
   }
+}
+
+function statingOf(
+  bank: string,
+  {
+    identities,
+    broker,
+    every_ms,
+  }: { identities: Identities; broker: string; every_ms: number | undefined },
+): Pick<BankOptions, 'stating'> {
+  const clientId = backEndOf(bank)
+  const key = identities.clients[clientId]
+  return every_ms === undefined || key === undefined
+    ? {}
+    : { stating: { broker, clientId, key, every_ms } }
 }
 
 function tlsOf(tls: WorldTls | undefined, mtlsPort: number): Pick<Config, 'tls' | 'mtls'> {
@@ -299,7 +320,7 @@ function bankClient(
     redirectUris: [],
     scopes:
       kind === 'bank'
-        ? ['consents:read', 'consents:revoke', 'ledger:read']
+        ? ['consents:read', 'consents:revoke', 'ledger:read', 'statements:write']
         : ['audit:read', 'ledger:read'],
   }
 }

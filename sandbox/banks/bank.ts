@@ -21,6 +21,8 @@ import { mischief } from './misbehaviour.ts'
 import type { Mischief } from './misbehaviour.ts'
 import { openOidcStore } from './oidc_store.ts'
 import { staffOf } from './staff.ts'
+import { startStating } from './stating.ts'
+import type { StatingOptions } from './stating.ts'
 import { readStatementFile } from './statement_file.ts'
 
 export interface BankOptions {
@@ -40,6 +42,8 @@ export interface BankOptions {
   readonly keys?: BankKeys
   /** PEM, for `localhost`: the bank is at https then, and at http on 127.0.0.1 otherwise. */
   readonly tls?: { readonly cert: string; readonly key: string }
+  /** How it states what it served; not at all by default. */
+  readonly stating?: StatingOptions
   /** Where grants and tokens outlive a restart; in memory by default. */
   readonly stateFile?: string
 }
@@ -60,6 +64,8 @@ export interface DemoBank extends Pick<Mischief, 'misbehave' | 'failuresLeft'> {
   signApproval(payload: JWTPayload): Promise<string>
   /** Every answer that carried data, oldest first. */
   readonly served: readonly Served[]
+  /** States what it served since the statement before, now, and resolves to the index of the entry. */
+  state(): Promise<number>
   /** Ends, at the bank, all consents of the customer with this username; says how many there were. */
   revokeCustomerGrant(username: string): Promise<number>
   /** Drops all connections and leaves the state file complete. */
@@ -76,6 +82,20 @@ export async function startBank(options: BankOptions): Promise<DemoBank> {
   await registerBroker(store.adapter, brokerClient)
   const faults = mischief()
   const served: Served[] = []
+
+  const sign = (typ: string, payload: JWTPayload) =>
+    new SignJWT(payload)
+      .setProtectedHeader({
+        ...{ alg: 'ES256', typ },
+        ...(keys.approval.kid !== undefined && { kid: keys.approval.kid }),
+      })
+      .sign(approvalKey)
+  const stating =
+    options.stating &&
+    startStating({
+      ...{ options: options.stating, bank: id, served, misstatement: faults.misstatement },
+      sign: (payload) => sign('countersign-statement+jwt', payload),
+    })
 
   const { tls } = options
   const server: Server = tls === undefined ? createServer() : createHttpsServer({ ...tls })
@@ -124,20 +144,15 @@ export async function startBank(options: BankOptions): Promise<DemoBank> {
       return faults.failuresLeft
     },
     signingJwk: publicKey(keys.approval),
-    signApproval: (payload) =>
-      new SignJWT(payload)
-        .setProtectedHeader({
-          alg: 'ES256',
-          typ: 'countersign-approval+jwt',
-          ...(keys.approval.kid !== undefined && { kid: keys.approval.kid }),
-        })
-        .sign(approvalKey),
+    signApproval: (payload) => sign('countersign-approval+jwt', payload),
+    state: () => stating?.state() ?? Promise.reject(new Error(`${id} makes no statements`)),
     async revokeCustomerGrant(username) {
       const customer = customers.find((one) => one.username === username)
       if (customer === undefined) throw new Error(`${legalName} has no customer ${username}`)
       return store.revokeGrantsOf(customer.customerId)
     },
     async close() {
+      await stating?.close()
       server.close()
       server.closeAllConnections()
       await once(server, 'close')

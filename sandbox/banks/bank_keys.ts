@@ -5,7 +5,7 @@ import type { JWK } from 'jose'
 export interface BankKeys {
   /** Signs id tokens; published at the authorization server's `jwks_uri`. */
   readonly login: JWK
-  /** Signs what the bank itself vouches for: approvals of recipients. */
+  /** Signs what the bank itself vouches for: approvals of recipients, and statements of what it served. */
   readonly approval: JWK
 }
 

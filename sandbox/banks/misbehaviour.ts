@@ -3,7 +3,7 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 
 /**
  * How a demo bank can be told to fail the broker. `hang`, `server_error` and `slow` touch everything that the broker calls
- * (data API, pushed requests, tokens, revocation), `invalid_grant` its token requests, the others the data API's answers.
+ * (data API, pushed requests, tokens, revocation), `invalid_grant` its token requests, misstatements the bank's statements, the others the data API's answers.
  */
 export type Misbehaviour =
   | 'hang'
@@ -15,6 +15,10 @@ export type Misbehaviour =
   | 'invalid_json'
   | 'oversize'
   | 'foreign_account'
+  | Misstatement
+
+/** How a statement of what was served can be wrong. */
+export type Misstatement = 'one_too_many' | 'one_too_few'
 
 export interface Mischief {
   /** Fails the next `times` requests that `kind` touches, all of them by default; `undefined` is good behaviour again. */
@@ -22,6 +26,8 @@ export interface Mischief {
   /** How many more requests will fail. */
   readonly failuresLeft: number
   readonly handler: RequestHandler
+  /** What is wrong with the statement that is being made; it counts as one of the `times`. */
+  readonly misstatement: () => Misstatement | undefined
 }
 
 export function mischief(): Mischief {
@@ -35,6 +41,11 @@ export function mischief(): Mischief {
     get failuresLeft() {
       return failuresLeft
     },
+    misstatement() {
+      if (kind === undefined || failuresLeft <= 0 || !isMisstatement(kind)) return undefined
+      failuresLeft -= 1
+      return kind
+    },
     handler(req, res, next) {
       if (kind === undefined || failuresLeft <= 0 || !touches(kind, req.path)) return next()
       failuresLeft -= 1
@@ -46,7 +57,11 @@ export function mischief(): Mischief {
 const tokenPath = '/token'
 const backChannel = [tokenPath, '/token/revocation', '/request']
 
+const isMisstatement = (kind: Misbehaviour): kind is Misstatement =>
+  kind === 'one_too_many' || kind === 'one_too_few'
+
 function touches(kind: Misbehaviour, path: string): boolean {
+  if (isMisstatement(kind)) return false
   if (kind === 'invalid_grant') return path === tokenPath
   if (path.startsWith('/fdx/')) return true
   return isFault(kind) && backChannel.includes(path)
@@ -81,6 +96,9 @@ function fail(
         pipeline(Readable.from(padded(JSON.stringify(body))), res, () => {})
         return res
       })
+    case 'one_too_many':
+    case 'one_too_few':
+      return next()
     case 'foreign_account':
       return rewrite(res, next, (body) =>
         res.type('json').send(JSON.stringify(withForeignAccount(body))),

@@ -1,5 +1,6 @@
 import { isEndOfConsent, isRefusalReason } from '../consent/refusal.ts'
 import type { Reconciled } from '../ledger/entry.ts'
+import { offered_outcome } from '../storage/fetches.ts'
 import {
   fetchesBehind,
   firstAfter,
@@ -145,22 +146,24 @@ async function fatesOf(
   { db }: Broker,
   bank: string,
   fetches: readonly string[],
-): Promise<{ refused: number; dropped: number; unknown: readonly string[] }> {
+): Promise<{ refused: number; dropped: number; offered: number; unknown: readonly string[] }> {
   const unknown: string[] = []
-  let refused = 0
+  const counts = { refused: 0, dropped: 0, offered: 0 }
   for (let at = 0; at < fetches.length; at += limits.chunk) {
     const asked = fetches.slice(at, at + limits.chunk)
     const noted = await notedFetches(db, bank, asked)
     for (const fetch of asked)
-      if (!noted.has(fetch)) unknown.push(fetch)
-      else if (isRefused(noted.get(fetch))) refused += 1
+      if (noted.has(fetch)) counts[fateOf(noted.get(fetch))] += 1
+      else unknown.push(fetch)
   }
-  return { refused, dropped: fetches.length - unknown.length - refused, unknown }
+  return { ...counts, unknown }
 }
 
-/** Data that came when its consent had ended was dropped; what was refused for another reason was refused. */
-const isRefused = (reason: string | undefined): boolean =>
-  isRefusalReason(reason) && !isEndOfConsent(reason)
+/** Data that came when its consent had ended was dropped, as was what nobody came to speak of. */
+function fateOf(outcome: string | undefined): 'refused' | 'dropped' | 'offered' {
+  if (outcome === offered_outcome) return 'offered'
+  return isRefusalReason(outcome) && !isEndOfConsent(outcome) ? 'refused' : 'dropped'
+}
 
 /** `last` is the statement whose reconciliation was the newest when this one was looked for. */
 async function enter(

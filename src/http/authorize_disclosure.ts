@@ -5,6 +5,7 @@ import { changedConsent } from '../broker/changed_consent.ts'
 import { disclosureText } from '../consent/disclosure.ts'
 import { limits, type RequestedTerms } from '../consent/terms.ts'
 import { findOfLink, type Connection } from '../storage/connections.ts'
+import { noteOffer } from '../storage/fetches.ts'
 import { sha256Text } from '../storage/sha256.ts'
 import { accountName } from '../web/account_name.ts'
 import { disclosurePage } from '../web/disclosure.tsx'
@@ -45,6 +46,8 @@ export const returnToDisclosure =
     const { interaction } = request
     const goOn = async () => {
       if ((await asked(broker, { request, login })) === undefined) throw alreadyAnswered()
+      const { consentId: consent } = request.pushed
+      await noteOffer(broker.db, bank, { consent, interaction })
       const access = { accessToken: login.tokens.access_token, interaction }
       const accounts = offered(await broker.bankPort.accounts(bankOf(broker, bank), access))
       const termsCommitment = pending.nonce

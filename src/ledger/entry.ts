@@ -122,6 +122,8 @@ export interface Reconciled {
   readonly refused: number
   /** Stated, and dropped: the consent had ended meanwhile, or the broker stopped. */
   readonly dropped: number
+  /** Stated, and made before a grant, for the customer to choose accounts from: no recipient saw it. */
+  readonly offered: number
   /** Stated, and never made by the broker: one too many. */
   readonly unknown: number
   /** Named by a release, and not stated: one too few. */
@@ -304,6 +306,7 @@ const bodies: { readonly [K in Kind]: Read<Bodies[K]> } = {
   reconcile: object<Bodies['reconcile']>({
     dropped: index,
     missing: index,
+    offered: index,
     refused: index,
     released: index,
     statement: index,

@@ -77,8 +77,8 @@ const sentences: { readonly [K in Kind]: (body: Bodies[K]) => string } = {
     `The totals of the first ${counted(size, 'entry', 'entries')} were published.`,
   statement: ({ count, from, to }) =>
     `The bank stated that it served ${counted(count, 'request')} from ${from} until ${to}.`,
-  reconcile: ({ dropped, missing, refused, released, statement, unknown }) =>
-    `Of what the bank stated in entry ${statement}, ${released} were released, ${refused} refused and ${dropped} dropped; ${
+  reconcile: ({ dropped, missing, offered, refused, released, statement, unknown }) =>
+    `Of what the bank stated in entry ${statement}, ${released} were released, ${refused} refused, ${dropped} dropped and ${offered} offered to customers to choose from; ${
       missing + unknown === 0
         ? 'nothing is missing.'
         : `${unknown} were never asked for, and ${counted(missing, 'release')} the bank did not state.`

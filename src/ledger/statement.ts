@@ -72,7 +72,7 @@ export interface Completeness {
 export const startCompleteness = (): Completeness => ({
   ...{ fetches: 0, statements: 0, first: '', end: '', gaps: 0, gaps_ms: 0, waiting: [] },
   ...{ upto: 0, served: 0 },
-  reconciled: { released: 0, refused: 0, dropped: 0, unknown: 0, missing: 0 },
+  reconciled: { released: 0, refused: 0, dropped: 0, offered: 0, unknown: 0, missing: 0 },
 })
 
 /** How long no statement covers, ms, of the time from the first entry to the last: before them, between them, and after them. */
@@ -111,9 +111,9 @@ export function addReconciled(
   { n, body }: { n: number; body: Bodies['reconcile'] },
 ): string | undefined {
   const [next] = state.waiting
-  const { statement, upto, released, refused, dropped, unknown, missing } = body
+  const { statement, upto, released, refused, dropped, offered, unknown, missing } = body
   if (next?.n !== statement) return 'it names no statement whose turn it is'
-  if (released + refused + dropped + unknown !== next.count)
+  if (released + refused + dropped + offered + unknown !== next.count)
     return 'what became of the requests does not add up to those stated'
   if (upto > n || upto < state.upto) return 'it compares other releases than the next ones'
   const before = state.reconciled
@@ -125,6 +125,7 @@ export function addReconciled(
     released: before.released + released,
     refused: before.refused + refused,
     dropped: before.dropped + dropped,
+    offered: before.offered + offered,
     unknown: before.unknown + unknown,
     missing: before.missing + missing,
   }

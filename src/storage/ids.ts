@@ -20,6 +20,10 @@ export const interactionOfFetch = (id: string): string =>
     .toString('hex')
     .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 
+/** The fetch id that travels as this UUID. */
+export const fetchOfInteraction = (uuid: string): string =>
+  Buffer.from(uuid.replaceAll('-', ''), 'hex').toString('base64url')
+
 /**
  * Ids that no other process gives: 80 random bits of its own and a count, base64url like `random128`, for what tells nobody
  * anything. They lie side by side in an index, which so stays as fast as it was however many it holds.

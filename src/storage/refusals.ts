@@ -67,7 +67,7 @@ async function markFetches(tx: Tx, bank: string, many: readonly Refused[]): Prom
   const marked = many.flatMap(({ fetch, reason }) => (fetch === undefined ? [] : { fetch, reason }))
   if (marked.length === 0) return
   await tx.raw(
-    `update fetches f set refused = m.reason from unnest(?::text[], ?::text[]) as m(id, reason)
+    `update fetches f set outcome = m.reason from unnest(?::text[], ?::text[]) as m(id, reason)
      where f.bank_id = ? and f.id = m.id`,
     [marked.map(({ fetch }) => fetch), marked.map(({ reason }) => reason), bank],
   )

@@ -165,19 +165,19 @@ export async function releasesIn(
   return rows.map(({ n, fetches }) => ({ n: Number(n), fetches }))
 }
 
-/** Of these fetches those that were noted, with the reason for which nothing was released, where one was given. */
+/** Of these fetches those that were noted, with what came of each other than a release, where somebody said. */
 export async function notedFetches(
   db: Database,
   bank: string,
   fetches: readonly string[],
 ): Promise<ReadonlyMap<string, string | undefined>> {
   const { rows } = await inBank(db, bank, (tx) =>
-    tx.raw<{ rows: { id: string; refused: string | null }[] }>(
-      'select id, refused from fetches where bank_id = ? and id = any(?::text[])',
+    tx.raw<{ rows: { id: string; outcome: string | null }[] }>(
+      'select id, outcome from fetches where bank_id = ? and id = any(?::text[])',
       [bank, [...fetches]],
     ),
   )
-  return new Map(rows.map(({ id, refused }) => [id, refused ?? undefined]))
+  return new Map(rows.map(({ id, outcome }) => [id, outcome ?? undefined]))
 }
 
 /** What is kept of the mismatches of these statements. */

@@ -165,6 +165,7 @@ function statementLines(stated: StatementCounts): string[] {
     tally('of them released', stated.released),
     tally('of them refused', stated.refused),
     tally('of them dropped', stated.dropped),
+    tally('of them for customers to choose from', stated.offered),
     tally('of them unknown to the broker', unknown),
     tally('released, and not stated', missing),
     mismatches === 0

@@ -98,7 +98,15 @@ async function reconciliationOf({ entry }: Stated): Promise<object | undefined> 
   return body.statements.find((one: Stated) => one.entry === entry)?.reconciliation
 }
 
-const none = { released: 0, refused: 0, dropped: 0, unknown: 0, missing: 0, mismatches: [] }
+const none = {
+  released: 0,
+  refused: 0,
+  dropped: 0,
+  offered: 0,
+  unknown: 0,
+  missing: 0,
+  mismatches: [],
+}
 
 /** What `countersign verify` says of the bank's ledger, from its files. */
 async function report(): Promise<{ text: string; verified: boolean }> {

@@ -241,7 +241,7 @@ export function openLedger({
     },
     reconcile: (body) =>
       append('reconcile', {
-        ...{ dropped: 0, missing: 0, refused: 0, unknown: 0, released: newest.count },
+        ...{ dropped: 0, missing: 0, offered: 0, refused: 0, unknown: 0, released: newest.count },
         ...{ statement: newest.n, upto: newest.n, ...body },
       }),
     erase: (consents) => append('erasure', { consents }),

@@ -38,7 +38,7 @@ describe('a report', () => {
     const last = begin + 302_000 + 5 * hour
     expect(counts).toEqual({
       ...{ statements: 2, waiting: 1, served: 12, upto: 300 },
-      ...{ released: 1, refused: 1, dropped: 1, unknown: 0, missing: 0 },
+      ...{ released: 1, refused: 1, dropped: 1, offered: 0, unknown: 0, missing: 0 },
       uncovered_ms: 60_000 + (hour - 240_000) + (last - begin - 2 * hour),
     })
     expect(text).toContain('agree, as far as they are compared')
