@@ -219,13 +219,16 @@ describe('the story', () => {
 })
 
 interface Compared {
+  readonly entry: number
   readonly released: number
   readonly unknown: number
   readonly missing: number
 }
 
-/** What became of all that a bank stated, as its auditor sees it, once that is so. */
-async function compared(bank: string, isSo: (sums: Compared) => boolean): Promise<Compared> {
+type Sums = Omit<Compared, 'entry'>
+
+/** What became of all that a bank stated, as its auditor sees it, once that is so, and signed. */
+async function compared(bank: string, isSo: (sums: Sums) => boolean): Promise<Sums> {
   const auditor = await clientOf(world, auditorOf(bank))
   const token = await auditor.ownToken('ledger:read')
   const deadline = Date.now() + 30_000
@@ -235,9 +238,13 @@ async function compared(bank: string, isSo: (sums: Compared) => boolean): Promis
       statements: { reconciliation?: Compared }[]
     }
     const found = statements.flatMap(({ reconciliation }) => reconciliation ?? [])
-    const sum = (of: keyof Compared) => found.reduce((total, one) => total + one[of], 0)
+    const sum = (of: keyof Sums) => found.reduce((total, one) => total + one[of], 0)
     const sums = { released: sum('released'), unknown: sum('unknown'), missing: sum('missing') }
-    if (isSo(sums)) return sums
+    if (isSo(sums)) {
+      const [newest] = found
+      await fetch(`${world.config.issuer}/ledger/${bank}/proof/${newest?.entry ?? 0}`)
+      return sums
+    }
     if (Date.now() > deadline) throw new Error(`${bank}: ${JSON.stringify(sums)}`)
     await new Promise((resolve) => setTimeout(resolve, 200))
   }
