@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { openFolder } from '../verifier/folder.ts'
-import { findAll, type Checking, type Verdict } from '../verifier/places.ts'
+import { findAll, type Checking, type Checked } from '../verifier/places.ts'
 import type { Files } from '../verifier/source.ts'
 import { treesInThreads } from '../verifier/threads.ts'
 import { treesHere, type OpenTrees } from '../verifier/trees.ts'
@@ -20,7 +20,7 @@ export interface VerifyStreams {
 }
 
 /** Below this many entries, starting a thread takes longer than it saves. */
-const threads_entries_min = 20_000
+const threads_entries_min = 8_192
 
 /**
  * Verifies what is in a folder or a file, and writes a report on each thing found in it to `out`, as text or as a line of JSON
@@ -49,14 +49,14 @@ function openPlace(place: string): Files {
 
 /** Verifies one thing as the arguments say, and writes its report. With a `folder`, which its files are in, by threads. */
 export async function verifyBy(
-  check: (how: Checking) => Promise<Verdict>,
+  check: (how: Checking) => Promise<Checked>,
   {
     given,
     streams,
     name = '',
     folder,
   }: { given: VerifyArguments; streams: VerifyStreams; name?: string; folder?: string },
-): Promise<Verdict> {
+): Promise<Checked> {
   const { policy, bankKey, earlier, freshness, json } = given
   const resume = given.resume && (name === '' ? given.resume : `${given.resume}.${name}`)
   const progress = streams.err && showProgress(streams.err, name === '' ? 'Verifying' : name)

@@ -1,11 +1,12 @@
 import type { Text } from '../merkle/encoding.ts'
 import { archivedCheckpoints, areLedger, ledgerOf } from './ledger_files.ts'
+import { proofText, readProofFile } from './proof_file.ts'
 import { reportText } from './report_text.ts'
 import { filesBelow, limits, type Files } from './source.ts'
 import { verifyLedger } from './verify.ts'
 
 /** What was found about one thing that was checked: for people, and as JSON. */
-export interface Verdict {
+export interface Checked {
   readonly verified: boolean
   readonly text: string
   readonly json: object
@@ -17,11 +18,15 @@ export type Checking = Parameters<typeof verifyLedger>[1]
 export interface Found {
   /** Its folder among the files, which ends in `/`; empty where it is all of them. */
   readonly folder: string
-  check(how: Checking): Promise<Verdict>
+  check(how: Checking): Promise<Checked>
 }
 
 /** What a verifier knows, by what its files look like. Each looks for itself, and the first that finds anything has it. */
-const kinds: readonly ((files: Files) => Promise<readonly Found[]>)[] = [findLedger, findArchive]
+const kinds: readonly ((files: Files) => Promise<readonly Found[]>)[] = [
+  findLedger,
+  findArchive,
+  findProofs,
+]
 
 /** What there is to check among these files. Where they are nothing that a verifier knows, a ledger is missing. */
 export async function findAll(files: Files): Promise<readonly Found[]> {
@@ -58,6 +63,23 @@ const ledgerAt = (files: Files, folder: string): Found => ({
     return { verified: report.verified, text: reportText(report), json: report }
   },
 })
+
+/** Files that carry their own proofs. */
+async function findProofs(files: Files): Promise<readonly Found[]> {
+  const found: Found[] = []
+  for (const name of (await files.list('')).toSorted()) {
+    const check = await readProofFile(files, name)
+    if (check !== undefined)
+      found.push({
+        folder: '',
+        async check(how) {
+          const report = check(how)
+          return { verified: report.verified, text: proofText(report), json: report }
+        },
+      })
+  }
+  return found
+}
 
 /** Every checkpoint that an archive kept was signed: the ledger has to stand by each. */
 async function archivedNotes(files: Files): Promise<Text[]> {

@@ -63,9 +63,9 @@ export function reportText(report: Report): string {
   return `${sections.map((lines) => lines.map(printable).join('\n')).join('\n\n')}\n`
 }
 
-const row = (name: string, value: string) => `${name.padEnd(16)}${value}`
+export const row = (name: string, value: string) => `${name.padEnd(16)}${value}`
 
-const count = (n: number, one: string, many: string) =>
+export const count = (n: number, one: string, many: string) =>
   `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`
 
 const follows = ({ origin, size, reason }: NonNullable<Counts['predecessor']>) =>
@@ -196,7 +196,7 @@ function checked({ checks: status }: Report, check: Check): string {
 }
 
 /** A ledger is not trusted to speak to the reader's terminal: control and direction characters are shown, not sent. */
-const printable = (line: string) =>
+export const printable = (line: string) =>
   line.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
     const code = character.codePointAt(0) ?? 0
     return `\\u{${code.toString(16)}}`

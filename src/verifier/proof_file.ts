@@ -1,0 +1,78 @@
+import { isJsonObject, type JsonObject } from '../ledger/json_object.ts'
+import { count, printable, row } from './report_text.ts'
+import { SourceError, type LedgerSource } from './source.ts'
+import { checkSumProof } from './sum.ts'
+import { checkSummary, type Trust, type Verdict } from './summary.ts'
+
+const file_bytes_max = 16 * 1024 * 1024
+
+/** A file that proves what it says by itself, by the members that only it has. */
+const kinds: readonly {
+  readonly what: string
+  readonly has: readonly string[]
+  readonly check: (file: unknown, trust: Trust) => Verdict
+}[] = [
+  { what: 'summary', has: ['basis', 'proofs', 'totals'], check: checkSummary },
+  { what: 'sum proof', has: ['nodes', 'proofs', 'totals'], check: checkSumProof },
+]
+
+/** What was found about a file that carries its own proofs. As JSON it is the output of `verify --json`. */
+export interface ProofReport extends Verdict {
+  readonly place: string
+  readonly what: string
+}
+
+/** How to check a file that carries its own proofs; undefined for any other. */
+export async function readProofFile(
+  files: LedgerSource,
+  name: string,
+): Promise<((trust: Trust) => ProofReport) | undefined> {
+  const file = await jsonOf(files, name)
+  const kind = file && kinds.find(({ has }) => has.every((member) => member in file))
+  if (kind === undefined) return undefined
+  return (trust) => ({ place: name, what: kind.what, ...kind.check(file, trust) })
+}
+
+async function jsonOf(files: LedgerSource, name: string): Promise<JsonObject | undefined> {
+  try {
+    const bytes = await files.read(name, file_bytes_max)
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return isJsonObject(value) ? value : undefined
+  } catch (error) {
+    if (error instanceof SourceError || error instanceof SyntaxError || error instanceof TypeError)
+      return undefined // Another file, which is none of ours.
+    throw error
+  }
+}
+
+/** The report for people to read. */
+export function proofText(report: ProofReport): string {
+  const { place, what, verified, findings, ledger, proven, unproven } = report
+  const sections = [
+    [
+      `Countersign ${what} verification`,
+      '',
+      verified
+        ? `VERIFIED. It proves what it says.`
+        : 'NOT VERIFIED. It does not prove what it says.',
+    ],
+    [
+      row('Read from', place),
+      ...(ledger === undefined
+        ? []
+        : [
+            row('Ledger', ledger.origin),
+            row('Size', count(ledger.size, 'entry', 'entries')),
+            row('Root', ledger.root),
+            row('Cosigned by', ledger.cosigners.map(({ name }) => name).join(', ') || 'no witness'),
+          ]),
+    ],
+    ...listed('What is wrong', findings),
+    ...listed('What this proves', proven),
+    ...listed('What this does not prove', unproven),
+  ]
+  return `${sections.map((lines) => lines.map(printable).join('\n')).join('\n\n')}\n`
+}
+
+const listed = (title: string, lines: readonly string[]): string[][] =>
+  lines.length === 0 ? [] : [[title, ...lines.map((line) => `  - ${line}`)]]
