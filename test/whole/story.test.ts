@@ -166,6 +166,8 @@ describe('the story', () => {
         }),
       ),
     )
+    // What the customer chose from is stated before: who leaves that out leaves out no release.
+    await citi.state()
     citi.misbehave('one_too_few', 1)
     usBank.misbehave('one_too_many', 1)
     for (const one of linked) await readEverything(messenger, one)
