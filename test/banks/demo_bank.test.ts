@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { exportJWK, generateKeyPair } from 'jose'
+import { acr } from '../../sandbox/banks/authorization_server.ts'
 import { startBank, type DemoBank } from '../../sandbox/banks/bank.ts'
+import { auditorRole } from '../../sandbox/banks/staff.ts'
 import type { DirectoryBank } from '../../src/banks/directory.ts'
 import { openGateway, type Gateway } from '../../src/banks/egress.ts'
 import { openBankPort } from '../../src/banks/port.ts'
@@ -10,6 +12,7 @@ import { openBrowser } from '../sandbox/browser.ts'
 // The whole port against an authorization server that nobody here wrote: oidc-provider under FAPI 2.0.
 
 const redirectUriOf = (id: string) => `http://127.0.0.1:9/banks/${id}/callback`
+const staffRedirectUriOf = (id: string) => `http://127.0.0.1:9/console/callback/${id}`
 const consentRequest = {
   clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'] as const,
   lookback_days: 730,
@@ -32,6 +35,11 @@ beforeAll(async () => {
       clientId: 'countersign',
       redirectUri: redirectUriOf(id),
       jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'broker', alg: 'ES256' }] },
+      staff: {
+        clientId: 'the-console',
+        redirectUri: staffRedirectUriOf(id),
+        loggedOutUri: 'http://127.0.0.1:9/console',
+      },
     },
   })
   bank = {
@@ -42,6 +50,10 @@ beforeAll(async () => {
     fdxBaseUrl: demo.fdxBaseUrl,
     key: {},
     hosts: [`127.0.0.1:${demo.port}`],
+    staff: {
+      ...{ issuer: demo.issuer, clientId: 'the-console', claim: 'roles', scopes: [] },
+      ...{ auditor: [auditorRole], acr: [acr] },
+    },
   }
   gateway = openGateway({
     allowedHosts: bank.hosts,
@@ -57,7 +69,7 @@ beforeAll(async () => {
       jwk,
       dpopJwk: jwk,
       redirectUriOf,
-      staffRedirectUriOf: redirectUriOf,
+      staffRedirectUriOf,
     },
   })
 })
@@ -91,6 +103,43 @@ async function link(
 
 const interaction = 'c770aef3-6784-41f7-8e0e-ff5f97bddb3a'
 const use = ({ tokens }: BankLogin) => ({ accessToken: tokens.access_token, interaction })
+
+describe('the staff of a demo bank', () => {
+  /** Through the bank's pages, and back. */
+  async function logIn(username: string) {
+    const { url, pending } = await port.staff.start(bank)
+    const browser = openBrowser(staffRedirectUriOf(bank.id))
+    const page = await browser.submit(await browser.visit(url), [
+      ['username', username],
+      ['password', `${username}-demo`],
+    ])
+    return { page, finish: () => port.staff.finish(bank, page.url, pending) }
+  }
+
+  it('has an auditor, whom the bank names, and who is logged out on a page of the bank’s', async () => {
+    const login = await (await logIn('auditor')).finish()
+    expect(login).toMatchObject({ name: 'Ada Auditor' })
+    const back = 'http://127.0.0.1:9/console'
+    const url = await port.staff.logoutUrl(bank, { idToken: login.idToken, back })
+    const left = await openBrowser(back).visit(url ?? '')
+    expect([left.status, left.text.includes('action="')]).toEqual([200, true])
+  })
+
+  it('has others, who may not audit, and no customers, who are not known there', async () => {
+    await expect((await logIn('clerk')).finish()).rejects.toMatchObject({ why: 'not_an_auditor' })
+    expect((await logIn('alice')).page.text).toContain('Wrong username or password')
+  })
+
+  it('is not known where customers log in', async () => {
+    const { url } = await port.startLogin(bank, { nonce: 'commitment' })
+    const browser = openBrowser(redirectUriOf(bank.id))
+    const page = await browser.submit(await browser.visit(url), [
+      ['username', 'auditor'],
+      ['password', 'auditor-demo'],
+    ])
+    expect(page.text).toContain('Wrong username or password')
+  })
+})
 
 describe('a customer of a demo bank', () => {
   it('is linked, and the accounts and transactions of the consent can be read', async () => {

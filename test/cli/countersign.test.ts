@@ -25,7 +25,7 @@ it.each([
   ['client add --kind recipient', '--kind is bank, auditor, operator or resource_server'],
   ['revoke --consent one', 'one is not a consent id'],
   ['erase --consent one', 'one is not a consent id'],
-  ['verify', 'one URL or folder is needed'],
+  ['verify', 'one place is needed'],
 ])('"%s" is a wrong call, and says how it is right', async (line, why) => {
   const argv = line.split(' ')
   const { code, out, err } = await countersign({}, ...argv)
