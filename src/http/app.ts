@@ -21,6 +21,7 @@ import { problems } from './problem.ts'
 import { rateLimits } from './rate_limits.ts'
 import { registryBankRoutes } from './registry_bank_routes.ts'
 import { registryRoutes } from './registry_routes.ts'
+import { reportRoutes } from './report_routes.ts'
 import { noSuchResource } from './resource.ts'
 import { statementRoutes } from './statement_routes.ts'
 
@@ -52,6 +53,7 @@ export function createApp(
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
   app.use(summaryRoutes(api)) // /ledger/{bank}/summary, sum: totals with their proofs
   app.use(auditRoutes(api)) // /audit/{bank}/…: for a bank's auditors, while a grant stands
+  app.use(reportRoutes(api)) // /audit/{bank}/report: the same, of a time, to be checked or printed
   app.use(statementRoutes(api)) // /ledger/{bank}/statements: for banks, and their auditors to read
   app.use(registryBankRoutes(api)) // /registry/banks/…: for operators, and for banks what is theirs
   app.use(registryRoutes(api)) // /registry/{recipients,clients}/…: for operators, and the recipients for banks

@@ -7,6 +7,7 @@ import { RegistrationRefused } from '../authorization/register_client.ts'
 import { ApprovalRejected } from '../broker/approve_recipient.ts'
 import { DoorBusy, DoorUnavailable, LedgerClosed, ReleasesStopped } from '../broker/append.ts'
 import { BankRefused, BankUnavailable } from '../broker/bank_port.ts'
+import { NoReport } from '../broker/report_range.ts'
 import { StatementRejected } from '../broker/enter_statement.ts'
 import { FrequencyUsedUp } from '../broker/frequency.ts'
 import { AnswerTooLate } from '../broker/release.ts'
@@ -111,6 +112,10 @@ export function problemOf(error: unknown): Problem {
     return error.outOfOrder
       ? problem(409, 'statement_out_of_order', error.message)
       : problem(400, 'statement_rejected', error.message)
+  if (error instanceof NoReport)
+    return error.tooLarge
+      ? problem(400, 'range_too_large', error.message)
+      : retry(1, 'unavailable', error.message)
   if (error instanceof DoorBusy) return retry(1, 'busy', 'the ledger is busy')
   if (error instanceof LedgerClosed)
     return problem(

@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject } from '../ledger/json_object.ts'
+import { checkReport } from './range_report.ts'
 import { count, printable, row } from './report_text.ts'
 import { SourceError, type LedgerSource } from './source.ts'
 import { checkSumProof } from './sum.ts'
@@ -13,6 +14,7 @@ const kinds: readonly {
   readonly check: (file: unknown, trust: Trust) => Verdict
 }[] = [
   { what: 'summary', has: ['basis', 'proofs', 'totals'], check: checkSummary },
+  { what: 'report', has: ['report', 'summary', 'releases', 'refusals'], check: checkReport },
   { what: 'sum proof', has: ['nodes', 'proofs', 'totals'], check: checkSumProof },
 ]
 

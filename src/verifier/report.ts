@@ -5,6 +5,7 @@ import { activeKeys } from '../ledger/key.ts'
 import type { Rule } from '../ledger/replay.ts'
 import { uncovered_ms } from '../ledger/statement.ts'
 import type { Totals } from '../ledger/totals.ts'
+import { unproven } from '../ledger/unproven.ts'
 import type { Checkpoint } from '../merkle/checkpoint.ts'
 import { encodeBase64 } from '../merkle/encoding.ts'
 import type { WitnessedCheckpoint } from '../merkle/policy.ts'
@@ -44,18 +45,6 @@ export interface Finding {
   /** Two signed notes that contradict each other: evidence that anyone can check. */
   readonly notes?: readonly [string, string]
 }
-
-/** What no ledger can show. */
-export const unproven = [
-  'What a recipient does with data after a lawful release.',
-  "What an in-app browser on the customer's device sees.",
-  'That a class is honest, beyond being signed by the bank, entered in the ledger, and in force from a known entry on.',
-  "That the bank's key is the bank's: the first entry names it. Ask the bank, and give it with --bank-key.",
-  'That the times of entries are right: they only never go back. Cosignatures bound them from outside.',
-  'That data arrived: the totals count what was authorised.',
-  'Anything about entries after this checkpoint, or that no witness has cosigned yet: those might still be told otherwise to others.',
-  'That text placed in a Messenger thread stays with the customer: it is disclosed to Meta, and counted as a release to the messaging platform.',
-] as const
 
 /** What was found about a ledger. As JSON it is the output of `countersign verify --json`. */
 export interface Report {

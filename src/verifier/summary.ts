@@ -8,6 +8,7 @@ import { equalBytes } from '../merkle/hash.ts'
 import type { Policy, WitnessedCheckpoint } from '../merkle/policy.ts'
 import { checkTlogProof, parseTlogProof } from '../merkle/tlog_proof.ts'
 import { leafHash } from '../merkle/tree.ts'
+import { count } from './report_text.ts'
 import type { Crypto } from './verify.ts'
 
 export type Trust = {
@@ -190,9 +191,6 @@ function follows(entry: Entry, next: Entry): void {
 export function must(holds: boolean, otherwise: string): asserts holds {
   if (!holds) throw new NotProven(otherwise)
 }
-
-const count = (n: number, one: string, many: string) =>
-  `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`
 
 /** What totals say of releases and refusals, in words. "Authorised", never "delivered". */
 export function totalsInWords(totals: Totals): string[] {

@@ -127,5 +127,14 @@ h3 { margin: 1.25rem 0 .25rem; font-size: 1rem }
 code { font-size: .875em; overflow-wrap: anywhere }
 @media (prefers-reduced-motion: no-preference) { button, .tick { transition: background-color .12s, border-color .12s } }
 @media (forced-colors: active) { .note, .state { border: 1px solid } }
-@media print { body { background: none } .actions, footer { display: none } }
+@media print {
+  :root { color-scheme: light; --page: #ffffff; --card: #ffffff; --ink: #000000; --soft: #333333; --line: #999999; --accent: #000000;
+    --good: #1c5c38; --good-tint: #ffffff; --bad: #9b1c1c; --bad-tint: #ffffff }
+  body { background: none }
+  .skip, .actions, footer { display: none }
+  header, main { max-width: none; padding: 0 }
+  .card { padding: .75rem 0; border-width: 1px 0 0; border-radius: 0 }
+  .card h2, h3 { break-after: avoid }
+  dt, dd, li, .note { break-inside: avoid }
+}
 `

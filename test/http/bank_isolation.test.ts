@@ -224,6 +224,10 @@ const ways: Readonly<Record<string, Way>> = {
   getEntrySum: { by: 'token', probes: ledger('sum/1') },
   getPolicy: { by: 'anyone', probes: ledger('policy') },
   getAuditGrant: { by: 'token', probes: ofAudit('grant') },
+  getReport: {
+    by: 'token',
+    probes: ofAudit('report?from=2026-01-01T00:00:00Z&to=2999-01-01T00:00:00Z'),
+  },
   queryEntries: { by: 'token', probes: ofAudit('entries', 'entries?kind=release') },
   // The register is the operator's, and recipients are every bank's to approve. What a bank says of them is its own.
   listRecipients: { by: 'token', probes: at('/registry/recipients') },
