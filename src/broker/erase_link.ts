@@ -1,9 +1,9 @@
 import type { Effect, LedgerState } from '../storage/ledger_state.ts'
 import { inBank } from '../storage/database.ts'
-import { leftOfLink, linkOf } from '../storage/erasures.ts'
+import { consentsOfLink, eraseLinks, leftOfLink, linkOf } from '../storage/erasures.ts'
 import { erasure_consents_max } from '../ledger/entry.ts'
 import { Refusal } from '../consent/refusal.ts'
-import type { Decision } from './append.ts'
+import { LedgerClosed, type Decision } from './append.ts'
 import type { Broker } from './broker.ts'
 import { revokeConsent } from './revoke_consent.ts'
 import { endTokenAtBank } from './work_outbox.ts'
@@ -20,7 +20,7 @@ const rounds_max = 8
  * Erases the person behind a consent at a bank: the link of profile and bank login, its key, and so every salt, name and account.
  * First each consent of the link that is active is revoked, by the operator, and the bank's tokens are ended at the bank. Then an
  * `erasure` entry names the link's consents, and in its transaction the rows are deleted. Idempotent, and where it was killed
- * the next run goes on. Returns how many consents were named, 0 when all were before. Throws `Refusal('consent_unknown')` where there
+ * the next run goes on. A ledger that was closed has no active consent and takes no entry: there the rows are deleted all the same. Returns how many consents were named, 0 when all were before. Throws `Refusal('consent_unknown')` where there
  * is no link, and `TokensNotEnded` where the bank does not answer, unless told to go on `withoutBank`.
  */
 export async function eraseLink(
@@ -36,7 +36,10 @@ export async function eraseLink(
   let erased = 0
   for (let round = 0; round < rounds_max;) {
     await endLink(broker, { bank, link, withoutBank })
-    const named = await enterErasure(broker, bank, link)
+    const named = await enterErasure(broker, bank, link).catch((error: unknown) => {
+      if (error instanceof LedgerClosed) return eraseUnentered(broker, bank, link)
+      throw error
+    })
     if (named === 0) return { erased }
     if (named === 'active') round += 1
     else erased += named
@@ -88,6 +91,14 @@ async function enterErasure(
     },
   })
   return named
+}
+
+function eraseUnentered({ db }: Broker, bank: string, link: string): Promise<number> {
+  return inBank(db, bank, async (tx) => {
+    const consents = await consentsOfLink(tx, bank, link)
+    await eraseLinks(tx, bank, consents)
+    return consents.length
+  })
 }
 
 const ofLink = ({ consents }: LedgerState, link: string) =>

@@ -4,6 +4,7 @@ import { offered_outcome } from '../storage/fetches.ts'
 import {
   fetchesBehind,
   firstAfter,
+  isClosed,
   newestReconcile,
   notedFetches,
   releasesIn,
@@ -45,6 +46,7 @@ export async function reconcileStatements(
     const slack_ms = slack_s * 1_000
     if (statement === undefined || Date.parse(statement.body.to) + slack_ms > broker.now())
       return done
+    if (await isClosed(broker.db, bank)) return done
     const compared = await compare(broker, bank, { statement, upto: last?.upto ?? 0, slack_ms })
     await enter(broker, bank, { statement, compared, last: last?.statement })
   }

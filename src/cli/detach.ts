@@ -5,10 +5,15 @@ import { parseOptions, UsageError } from './arguments.ts'
 
 const day_ms = 86_400_000
 
+/** What banks' statements are compared with stays in the database. */
+const days_min = 60
+
 /** `countersign detach`: old entries leave the database for the archive that holds them, as the database's owner. */
 export async function detachCommand(argv: string[]): Promise<number> {
   const options = parseOptions(argv, ['older-than', 'min-rows'])
-  const before = new Date(Date.now() - integer(options.one('older-than'), '--older-than') * day_ms)
+  const days = integer(options.one('older-than'), '--older-than')
+  if (days < days_min) throw new UsageError(`--older-than is at least ${days_min}`)
+  const before = new Date(Date.now() - days * day_ms)
   const rowsMin = integer(options.maybe('min-rows') ?? '100000', '--min-rows')
   const { archive: at } = loadConfig()
   if (at?.place === undefined)

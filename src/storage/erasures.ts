@@ -48,6 +48,15 @@ export async function linkOf(tx: Tx, bank: string, consent: string): Promise<str
   return rows[0]?.link_id ?? undefined
 }
 
+/** The consents of a link that no `erasure` entry named. */
+export async function consentsOfLink(tx: Tx, bank: string, link: string): Promise<string[]> {
+  const { rows } = await tx.raw<{ rows: { id: string }[] }>(
+    'select id from consents where bank_id = ? and link_id = ? and erased_at is null',
+    [bank, link],
+  )
+  return rows.map(({ id }) => id)
+}
+
 /** What of a link is still to be ended before it can be erased. */
 export async function leftOfLink(
   tx: Tx,

@@ -149,6 +149,16 @@ async function isAfter(tx: Tx, bank: string, n: number, time: string): Promise<b
   return rows[0]?.after ?? false
 }
 
+/** Whether the ledger was closed, and takes no reconciliation. */
+export async function isClosed(db: Database, bank: string): Promise<boolean> {
+  const { rows } = await inBank(db, bank, (tx) =>
+    tx.raw<{ rows: { closed: boolean }[] }>('select closed from ledger_heads where bank_id = ?', [
+      bank,
+    ]),
+  )
+  return rows[0]?.closed ?? false
+}
+
 /** Releases among the entries in [from, to), with the requests to the bank that each names. */
 export async function releasesIn(
   db: Database,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import { withClient } from '../../sandbox/postgres_database.ts'
+import { closeLedger } from '../../src/broker/close_ledger.ts'
 import { eraseLink, TokensNotEnded } from '../../src/broker/erase_link.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
@@ -192,4 +193,16 @@ it('is done again to what a backup brought back', async () => {
   const consent = await withEverything(customer)
   await inBank(broker.db, 'citi', (tx) => eraseLinks(tx, 'citi', [consent, `citi.${random128()}`]))
   expect(await rowsOf(consent, customer)).toEqual(nothing)
+})
+
+// The last one: the ledger takes no entry after it.
+it('needs no entry where the ledger was closed', async () => {
+  const customer = randomUUID()
+  const consent = await withEverything(customer)
+  await closeLedger(broker, { bank: 'citi', reason: 'the bank has a new key' })
+  const before = (await erasures()).length
+  expect(await erase(consent)).toEqual({ erased: 1 })
+  expect(await rowsOf(consent, customer)).toEqual(nothing)
+  expect(await erase(consent)).toEqual({ erased: 0 })
+  expect((await erasures()).length).toBe(before)
 })
