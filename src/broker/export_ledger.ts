@@ -14,8 +14,10 @@ import {
 import { addExport, newestExport } from '../storage/exports.ts'
 import { databaseTiles, readLeaves } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
-import { publishCheckpoint, signedSize } from '../storage/signed.ts'
+import { unwitnessedMs, type SignedNote } from '../storage/cosignatures.ts'
+import { signedSize } from '../storage/signed.ts'
 import type { Broker } from './broker.ts'
+import { newestCheckpoint, servedCheckpoint } from './served_checkpoint.ts'
 
 /** What is stored does not hash to what was signed. Nothing wrong was exported. */
 export class ExportRefused extends Error {
@@ -26,9 +28,11 @@ export const limits = {
   checkpoint_bytes_max: 65_536,
   /** Bundles of 256 entries that are read and written at a time. */
   bundles_at_once: 8,
+  /** How long an export waits for a quorum of witnesses, and goes only as far as they have come. */
+  unwitnessed_ms_max: 300_000,
 } as const
 
-type Exporting = Pick<Broker, 'db' | 'observe'>
+type Exporting = Pick<Broker, 'db' | 'observe' | 'witnessing'>
 
 /** Exports when the newest export is so old, or so many entries are signed since. False when none is due. */
 export async function exportWhenDue(
@@ -57,7 +61,7 @@ export async function exportLedger(
   archive: Archive,
 ): Promise<{ size: number; entries: number }> {
   try {
-    const published = await publishCheckpoint(broker.db, bank)
+    const published = await checkpointToExport(broker, bank)
     if (published === undefined) return { size: 0, entries: 0 }
     const { note } = published
     const checkpoint = parseCheckpoint(parseNote(note).text)
@@ -75,6 +79,21 @@ export async function exportLedger(
       broker.observe.alarm(bank, error.message)
     throw error
   }
+}
+
+/**
+ * The checkpoint that everyone is shown, so that an export verifies under the policy of the witnesses. Where they do not come, the
+ * archive does not wait for them.
+ */
+async function checkpointToExport(
+  broker: Exporting,
+  bank: string,
+): Promise<SignedNote | undefined> {
+  const { quorum } = broker.witnessing
+  const waits =
+    quorum === undefined ||
+    (await unwitnessedMs(broker.db, bank, quorum)) < limits.unwitnessed_ms_max
+  return waits ? servedCheckpoint(broker, bank) : newestCheckpoint(broker, bank)
 }
 
 /** Where the last export ended, if its checkpoint is still there: a place that was emptied is filled anew. */

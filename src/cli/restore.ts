@@ -1,3 +1,4 @@
+import { openWitnessCalls } from '../banks/witness_calls.ts'
 import { ledgerOrigin, type Broker } from '../broker/broker.ts'
 import { loadConfig, type Config } from '../config.ts'
 import type { Policy } from '../merkle/policy.ts'
@@ -22,15 +23,26 @@ export async function restoreCommand(argv: string[]): Promise<number> {
   if (options.flag('all') === (options.maybe('bank') !== undefined))
     throw new UsageError('either --bank or --all is needed')
   const policy = policyOf(await readArgument(options.one('policy')))
-  // Before there is a broker, whose tripwire knows of no witnesses.
-  const testimonies = new Map<string, readonly Testimony[]>()
-  for (const { vkey } of policy.logs)
-    testimonies.set(vkey.name, await askWitnesses(policy, vkey.name))
+  const testimonies = await testimoniesOf(policy)
   await withBroker(
     (broker) => restoreAll(broker, { options, policy, testimonies }),
     archivedAt(options.one('from')),
   )
   return 0
+}
+
+/**
+ * What the witnesses say of each log of the policy. They are wherever the policy says, in the house too. Asked before there is a broker, whose
+ * tripwire does not know them.
+ */
+async function testimoniesOf(policy: Policy): Promise<Map<string, readonly Testimony[]>> {
+  const urls = [...policy.witnesses.values()].flatMap(({ url }) => url ?? [])
+  const calls = openWitnessCalls(urls, { sandbox: true })
+  const testimonies = new Map<string, readonly Testimony[]>()
+  for (const { vkey } of policy.logs)
+    testimonies.set(vkey.name, await askWitnesses(calls, policy, vkey.name))
+  calls.gateway.close()
+  return testimonies
 }
 
 interface Wish {

@@ -1,15 +1,17 @@
 import { ledgerOrigin, type Broker } from '../broker/broker.ts'
 import { rootText } from '../broker/signing.ts'
 import { activeKeys } from '../ledger/key.ts'
-import type { Checkpoint } from '../merkle/checkpoint.ts'
+import { parseCheckpoint, type Checkpoint } from '../merkle/checkpoint.ts'
 import { encodeBase64, readText } from '../merkle/encoding.ts'
 import { MerkleError } from '../merkle/errors.ts'
+import { formatNote, parseNote } from '../merkle/note.ts'
 import { openUnderPolicy, type Policy } from '../merkle/policy.ts'
 import { checkConsistency, proveConsistency, type TreeHead } from '../merkle/proof.ts'
 import { append, emptyEdge, type RightEdge } from '../merkle/tree.ts'
 import { checkpointPath, type Archive } from '../storage/archive.ts'
 import { inBank } from '../storage/database.ts'
 import { eraseLinks } from '../storage/erasures.ts'
+import { addExport } from '../storage/exports.ts'
 import { nodeHasher, verifyEd25519 } from '../storage/node_crypto.ts'
 import { addRestore, findRestore, insertState, occupiedTables } from '../storage/restoring.ts'
 import { recomputedHashes } from '../storage/signed.ts'
@@ -89,10 +91,11 @@ async function rebuild(work: Restoring): Promise<void> {
   if (backup !== undefined && kept !== undefined)
     await storeKept(broker, { bank, backup, rebuilt, consents, kept })
   await inBank(broker.db, bank, async (tx) => {
-    await insertState(tx, bank, { ...rebuilt, ...found, vkey, consents })
+    await insertState(tx, bank, { ...rebuilt, vkey, consents, notes: found.notes.map(unwitnessed) })
     await eraseLinks(tx, bank, [...rebuilt.state.erased])
     await addRestore(tx, bank, { phase: 'rebuilt', size, note: found.note })
   })
+  await addExport(broker.db, bank, { place: work.archive.place, edge: rebuilt.edge })
 }
 
 /** The newest checkpoint of the archive, with all that it covers verified. Whether it was witnessed is another question. */
@@ -181,6 +184,16 @@ const isWitnessed = ({ policy }: Restoring, { notes }: Export): boolean =>
       throw error
     }
   })
+
+/** As the database keeps it: cosignatures are kept by themselves, and come anew. */
+function unwitnessed({ size, note }: Note): Note {
+  const { text, signatures } = parseNote(note)
+  const { origin } = parseCheckpoint(text)
+  return {
+    size,
+    note: formatNote({ text, signatures: signatures.filter(({ name }) => name === origin) }),
+  }
+}
 
 interface Note {
   readonly size: number

@@ -136,7 +136,6 @@ export async function insertState(
     edge,
     sums,
     vkey,
-    note,
     notes,
     consents,
   }: {
@@ -144,7 +143,7 @@ export async function insertState(
     edge: RightEdge
     sums: { readonly names: readonly string[]; readonly edge: SumEdge }
     vkey: string
-    note: string
+    /** All checkpoints that are known, the newest last. */
     notes: readonly { readonly size: number; readonly note: string }[]
     consents: readonly RebuiltConsent[]
   },
@@ -169,7 +168,7 @@ export async function insertState(
   )
   await tx.raw(
     'insert into ledger_signed (bank_id, size, edge, note, signed_at) values (?, ?, ?, ?, clock_timestamp())',
-    [bank, edge.size, edgeBytes, note],
+    [bank, edge.size, edgeBytes, notes.at(-1)?.note ?? ''],
   )
   for (const kept of notes)
     await tx.raw(
