@@ -170,6 +170,8 @@ function problemsOf(entry: Entry, { sandbox }: { sandbox: boolean }): string[] {
     if (!URL.canParse(value)) problems.push(`${name} is not a URL`)
     else if (!sandbox && !value.startsWith('https:')) problems.push(`${name} is not https`)
   }
+  if (entry.staff?.issuer === entry.issuer && entry.staff.client_id === entry.client_id)
+    problems.push('staff/client_id is the one for customers: another is needed')
   if (entry.staff !== undefined && consoleWords.includes(entry.id))
     problems.push(`id is a word of the console's own addresses: ${consoleWords.join(', ')}`)
   return problems

@@ -41,7 +41,7 @@ export async function staffIdOf(
   return rows[0]?.id ?? id
 }
 
-/** Whoever of a bank has ever logged in, and has not been forgotten; the newest login first, at most 1,000. */
+/** Whoever of a bank has ever logged in, and has not been forgotten; the newest login first. */
 export async function listStaff(
   { db, vault }: Pick<Keeper, 'db' | 'vault'>,
   bank: string,
@@ -49,7 +49,7 @@ export async function listStaff(
   const { rows } = await inBank(db, bank, (tx) =>
     tx.raw<{ rows: StaffRow[] }>(
       `select id, login_index, sealed, first_login_at, last_login_at from staff
-       where bank_id = ? order by last_login_at desc, id limit 1000`,
+       where bank_id = ? order by last_login_at desc, id`,
       [bank],
     ),
   )

@@ -117,6 +117,8 @@ describe('the bank directory', () => {
     const staff = { issuer: 'https://staff.chase.example', claim: 'roles', auditor: ['auditor'] }
     const wells = { ...chase, id: 'wells-fargo', issuer: 'https://wells.example' }
 
+    const words = (count: number) => Array.from({ length: count }, (_, i) => `word-${i}`)
+
     it('is read, and its host may be called', () => {
       const whole = { ...staff, client_id: 'c', scopes: ['groups'], acr: ['urn:x'] }
       const banks = read([
@@ -142,6 +144,11 @@ describe('the bank directory', () => {
       })
     })
 
+    it('may name 20 values, scopes and ways of logging in', () => {
+      const most = { ...staff, auditor: words(20), scopes: words(20), acr: words(20) }
+      expect(problems([{ ...chase, staff: most }])).toEqual([])
+    })
+
     it('speaks for one bank only', () => {
       for (const issuer of [chase.issuer, staff.issuer])
         expect(
@@ -150,6 +157,16 @@ describe('the bank directory', () => {
             { ...wells, staff: { ...staff, issuer } },
           ]),
         ).toContain(`/1/staff/issuer is another bank's: ${issuer}`)
+    })
+
+    it('knows the broker as another client than the customers’ provider does, where it is the same', () => {
+      const same = { ...staff, issuer: chase.issuer }
+      const problem = ['/0/staff/client_id is the one for customers: another is needed']
+      expect(problems([{ ...chase, staff: same }])).toEqual(problem)
+      expect(problems([{ ...chase, client_id: 'c', staff: { ...same, client_id: 'c' } }])).toEqual(
+        problem,
+      )
+      expect(problems([{ ...chase, staff: { ...same, client_id: 'c' } }])).toEqual([])
     })
 
     it('is not of a bank whose id is a word of the console’s own addresses', () => {
@@ -162,7 +179,7 @@ describe('the bank directory', () => {
       ['no claim', { ...staff, claim: undefined }, /'claim'/],
       ['nothing that makes an auditor', { ...staff, auditor: [] }, /auditor must NOT have fewer/],
       ['an empty value', { ...staff, auditor: [''] }, /auditor\/0/],
-      ['more than 20 values', { ...staff, auditor: Array.from({ length: 21 }, String) }, /auditor/],
+      ['more than 20 values', { ...staff, auditor: words(21) }, /auditor must NOT have more/],
       ['a scope that is two', { ...staff, scopes: ['openid groups'] }, /scopes\/0/],
       ['a member that is not known', { ...staff, admin: true }, /additional properties: admin/],
     ])('is refused with %s', (_, wrong, problem) => {
