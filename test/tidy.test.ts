@@ -18,6 +18,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   http: [...ground, 'storage', 'broker', 'authorization', 'web', 'observe'],
   verifier: ground,
   recovery: [...ground, 'storage', 'broker', 'verifier'],
+  witness: [...ground, 'storage'],
 }
 
 const refusedNames = [

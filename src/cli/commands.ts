@@ -13,6 +13,7 @@ import { revokeCommand } from './revoke.ts'
 import { serveCommand, startCommand } from './serve.ts'
 import { staffCommand } from './staff.ts'
 import { verifyCommand, verifyUsage } from './verify.ts'
+import { witnessCommand, witnessUsage } from './witness.ts'
 
 /** One command of the command line. `run` resolves to the exit code. */
 interface Command {
@@ -115,6 +116,11 @@ export const commands: Readonly<Record<string, Command>> = {
       '--from <archive> --policy <file> (--bank <id> | --all) [--backup <folder or s3://bucket/prefix>]',
     what: 'rebuild ledgers, and all that follows from them, in a database that has nothing of them',
     run: restoreCommand,
+  },
+  witness: {
+    usage: witnessUsage,
+    what: 'cosign the checkpoints of the logs that a policy names (c2sp.org/tlog-witness); keygen makes its key, and says its vkey',
+    run: witnessCommand,
   },
   verify: {
     usage: verifyUsage,

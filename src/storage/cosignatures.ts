@@ -87,11 +87,14 @@ export async function insertCosignature(
   bank: string,
   { size, vkey, time, line }: Cosignature,
 ): Promise<string[]> {
-  return inBank(db, bank, async (tx) => {
-    await tx.raw(
+  await inBank(db, bank, (tx) =>
+    tx.raw(
       'insert into cosignatures (bank_id, size, vkey, cosigned_at, line) values (?, ?, ?, to_timestamp(?), ?)',
       [bank, size, vkey, time, line],
-    )
+    ),
+  )
+  // After the commit: of two that are stored at the same time, the later one must see both.
+  return inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: { vkey: string }[] }>(
       'select distinct vkey from cosignatures where bank_id = ? and size = ?',
       [bank, size],

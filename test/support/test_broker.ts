@@ -7,13 +7,14 @@ import type { PublicJwk } from '../../src/ledger/entry.ts'
 import { replayEntry, startReplay, type Replay } from '../../src/ledger/replay.ts'
 import { statement_typ } from '../../src/ledger/statement.ts'
 import { rootOfInteractions } from '../../src/merkle/interactions.ts'
+import { openWitnessCalls } from '../../src/banks/witness_calls.ts'
 import { openDoor } from '../../src/broker/append.ts'
 import type { Bank, BankPort, StaffPort } from '../../src/broker/bank_port.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import { ledgerKey } from '../../src/broker/ledger_keys.ts'
 import { openLedger } from '../../src/broker/open_ledger.ts'
 import { openSigner } from '../../src/broker/signing.ts'
-import { unwitnessed } from '../../src/broker/witnessing.ts'
+import { openWitnessing, unwitnessed, type WitnessConfig } from '../../src/broker/witnessing.ts'
 import { insertRequested } from '../../src/storage/consents.ts'
 import { openDatabase, inBank } from '../../src/storage/database.ts'
 import { openDoorConnections } from '../../src/storage/door_connections.ts'
@@ -98,6 +99,8 @@ export function memoryMarks(): MarkStore & {
 
 export interface TestBroker extends Broker {
   readonly alarms: string[]
+  /** What each witness said, in order: `<bank>: <witness>: <outcome>`. */
+  readonly answers: string[]
   close(): Promise<void>
 }
 
@@ -112,6 +115,7 @@ export async function testBroker(
     master = randomBytes(32),
     classOf = () => 'messaging_platform',
     opened = true,
+    witnesses,
   }: {
     banks: readonly Bank[]
     bankPort?: Omit<BankPort, 'banks'>
@@ -121,6 +125,7 @@ export async function testBroker(
     classOf?: (client: string) => Class
     /** Whether ledgers are opened. */
     opened?: boolean
+    witnesses?: WitnessConfig
   },
 ): Promise<TestBroker> {
   const db = openDatabase(serviceUrl)
@@ -134,6 +139,17 @@ export async function testBroker(
     alarm: (bank, why) => alarms.push(`${bank}: ${why}`),
   })
   const door = openDoor(connections, signer)
+  const urls = [...(witnesses?.policy.witnesses.values() ?? [])].flatMap(({ url }) => url ?? [])
+  const calls = openWitnessCalls(urls, { sandbox: true })
+  const answers: string[] = []
+  const witnessing =
+    witnesses === undefined
+      ? unwitnessed
+      : openWitnessing(witnesses, {
+          ...{ db, signer, keys, port: calls, now: Date.now },
+          observe: (bank, { witness, outcome }) => answers.push(`${bank}: ${witness}: ${outcome}`),
+          failed: (bank, error) => alarms.push(`${bank}: ${String(error)}`),
+        })
   const broker: TestBroker = {
     db,
     askingDb,
@@ -142,7 +158,8 @@ export async function testBroker(
     keys,
     marks,
     alarms,
-    witnessing: unwitnessed,
+    answers,
+    witnessing,
     vault: openVault(master),
     issuer: 'https://broker.example',
     now: Date.now,
@@ -160,6 +177,8 @@ export async function testBroker(
     },
     async close() {
       await door.close()
+      await witnessing.close()
+      calls.gateway.close()
       await connections.close()
       await db.knex.destroy()
       await askingDb.knex.destroy()

@@ -1,0 +1,97 @@
+import { open, readFile } from 'node:fs/promises'
+import { MerkleError } from '../merkle/errors.ts'
+import { parsePolicy, type Policy } from '../merkle/policy.ts'
+import { openCosignedDatabase } from '../storage/cosigned_database.ts'
+import { openCosignedFiles } from '../storage/cosigned_files.ts'
+import { errorCode } from '../storage/error_code.ts'
+import { nodeHasher } from '../storage/node_crypto.ts'
+import { serveWitness, type Witnessing } from '../witness/server.ts'
+import { newWitnessKey, readWitnessKey } from '../witness/witness_key.ts'
+import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
+
+/** What `countersign witness` takes. */
+export const witnessUsage =
+  'keygen --name <name> --key <file> | --key <file> --policy <file> (--state <folder> | --state-url <file>) [--host <address>] [--port <port>]'
+
+/**
+ * `countersign witness`: cosigns the checkpoints of the logs that a policy names, until SIGTERM or SIGINT. It needs no broker and
+ * no database of one. `keygen` makes its key, once, and says the vkey that goes into policies.
+ */
+export async function witnessCommand(argv: string[]): Promise<number> {
+  const [action, ...rest] = argv
+  if (action === 'keygen') return makeKey(parseOptions(rest, ['name', 'key']))
+  const { vkey, witnessing, end } = await startWitness(argv)
+  process.stdout.write(`${vkey}\nlistening at ${witnessing.url}\n`)
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  })
+  await end()
+  return 0
+}
+
+async function makeKey(options: Arguments): Promise<number> {
+  const path = options.one('key')
+  const text = mended(() => newWitnessKey(options.one('name')))
+  try {
+    // A key that is written over is a witness that is lost.
+    const file = await open(path, 'wx', 0o600)
+    await file.writeFile(text).finally(() => file.close())
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') throw new UsageError(`${path} is there already`)
+    throw new UsageError(`${path} cannot be written`)
+  }
+  process.stdout.write(`${readWitnessKey(text).vkey}\n`)
+  return 0
+}
+
+/** Starts what the arguments describe. Throws `UsageError`. */
+export async function startWitness(
+  argv: string[],
+): Promise<{ vkey: string; witnessing: Witnessing; end(): Promise<void> }> {
+  const options = parseOptions(argv, ['key', 'policy', 'state', 'state-url', 'host', 'port'])
+  const { vkey, signer } = mended(() => readWitnessKey(`${readArgumentFile(options.one('key'))}\n`))
+  const { logs } = await policyAt(options.one('policy'))
+  if (logs.length === 0) throw new UsageError('the policy names no log')
+  const port = Number(options.maybe('port') ?? 8090)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError('--port is a port')
+  const { store, close } = stateOf(options)
+  const witnessing = await serveWitness(
+    { logs, signer, store },
+    {
+      host: options.maybe('host') ?? '127.0.0.1',
+      port,
+      failed: (error) => void process.stderr.write(`${String(error)}\n`),
+    },
+  )
+  const end = async () => {
+    await witnessing.close()
+    await close()
+  }
+  return { vkey, witnessing, end }
+}
+
+function stateOf(options: Arguments) {
+  const [folder, file] = [options.maybe('state'), options.maybe('state-url')]
+  if (folder !== undefined && file === undefined)
+    return { store: openCosignedFiles(folder), close: () => Promise.resolve() }
+  if (file === undefined || folder !== undefined)
+    throw new UsageError('one of --state, a folder, and --state-url, a file with a URL, is needed')
+  const store = openCosignedDatabase(readArgumentFile(file))
+  return { store, close: store.close }
+}
+
+async function policyAt(path: string): Promise<Policy> {
+  const text = await readFile(path, 'utf8').catch(() => {
+    throw new UsageError(`${path} cannot be read`)
+  })
+  return mended(() => parsePolicy(nodeHasher, text))
+}
+
+function mended<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof MerkleError) throw new UsageError(error.message)
+    throw error
+  }
+}
