@@ -17,6 +17,7 @@ COPY migrations migrations
 # Of what was built, the broker alone: no sandbox, no bench.
 COPY --from=build /app/dist/src dist/src
 COPY --from=build /app/dist/web dist/web
+COPY --from=build /app/dist/verify.mjs /app/dist/verify.html dist/
 RUN install --directory --owner=node --mode=0700 /marks
 USER node
 EXPOSE 8080

@@ -14,6 +14,7 @@ import { connectionsRoutes, returnToConnections } from './connections_routes.ts'
 import { pageHeaders, sendPage } from './page.ts'
 import { pageErrors } from './page_errors.ts'
 import { pointerRoutes, returnToPointer } from './pointer_routes.ts'
+import { giveVerifier } from './verifier_files.ts'
 
 /** Every page, what pages load, and the one address that banks send browsers back to. */
 export function pageRoutes(broker: Broker, authorization: Authorization): Router {
@@ -33,6 +34,7 @@ export function pageRoutes(broker: Broker, authorization: Authorization): Router
   router.get(policy_path, ...pageHeaders(broker, { referrer: 'same-origin' }), (_req, res) =>
     sendPage(res, policyPage({ banks: [...broker.bankPort.banks.values()] })),
   )
+  router.get('/web/verifier/:verifier', helmet(), giveVerifier)
   router.get('/web/:file', helmet(), (req, res, next) => {
     const file = files.get(req.params.file)
     if (file === undefined) return next()

@@ -8,6 +8,8 @@ import { decodeBundle, tilePath, tileWidth, type Bundle, type Tile } from '../me
 export interface LedgerSource {
   /** Where the files are, for people. */
   readonly place: string
+  /** How many bundles of 256 entries to ask for before their turn, if more than one: it hides the time that a server takes. */
+  readonly ahead?: number
   read(path: string, bytesMax: number): Promise<Uint8Array>
 }
 

@@ -15,7 +15,7 @@ import {
 } from './trees.ts'
 
 /** How many bundles each thread is asked for before their turn. */
-const ahead_max = 8
+const ahead_max = 4
 
 interface Job {
   readonly folder: string

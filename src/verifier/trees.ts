@@ -53,14 +53,11 @@ export type OpenTrees = (
   range: { readonly size: number; readonly first: number; readonly summed: Summed },
 ) => Trees
 
-/** How many bundles of 256 entries are read ahead: it hides the time that a server takes, and bounds the memory. */
-const ahead_max = 4
-
 /** On this thread. */
 export const treesHere =
   (hasher: Hasher): OpenTrees =>
   (source, { size, first, summed }) => ({
-    bundles: inOrder({ size, first }, { ahead: ahead_max }, (index) =>
+    bundles: inOrder({ size, first }, { ahead: source.ahead ?? 1 }, (index) =>
       hashBundle(hasher, source, { size, index }),
     ),
     count: (counted) => addCounted(hasher, summed, counted),

@@ -177,7 +177,7 @@ function replayBundle(
     replayed += 1
   }
   const sums = names.length
-  const counted = { counts: counts.slice(0, replayed * sums), sums, leaves, epochs }
+  const counted = { counts: counts.subarray(0, replayed * sums), sums, leaves, epochs }
   return { counted, restores }
 }
 

@@ -11,6 +11,7 @@ export function webSource(
   const prefix = url.endsWith('/') ? url : `${url}/`
   return {
     place: url,
+    ahead: 4,
     async read(path, bytesMax) {
       const read = path.startsWith('tile/entries/') ? getEntries : get
       try {

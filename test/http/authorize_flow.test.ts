@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import supertest from 'supertest'
@@ -809,4 +811,24 @@ describe('every page', () => {
     expect(logo.headers['content-type']).toContain('image/svg+xml')
     await supertest(app.app).get('/web/other').expect(404)
   })
+
+  it.each(['verify.mjs', 'verify.html'])(
+    'gives %s away, as it was built, and does not open it',
+    async (name) => {
+      const { headers, body } = await supertest(app.app)
+        .get(`/web/verifier/${name}`)
+        .buffer(true)
+        .parse((answer, done) => {
+          const parts: Buffer[] = []
+          answer.on('data', (part: Buffer) => parts.push(part))
+          answer.on('end', () => done(null, Buffer.concat(parts)))
+        })
+        .expect(200)
+      expect(headers['content-disposition']).toBe(`attachment; filename=${name}`)
+      expect(headers['x-content-type-options']).toBe('nosniff')
+      expect(body).toEqual(readFileSync(resolve(import.meta.dirname, '../../dist', name)))
+      for (const none of ['other.mjs', '..%2fsrc%2fmain.js'])
+        await supertest(app.app).get(`/web/verifier/${none}`).expect(404)
+    },
+  )
 })
