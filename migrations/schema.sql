@@ -15,7 +15,7 @@ begin
     middle := (low + high) / 2;
     select e.at into found_at from audit_entries e where e.bank_id = bank and e.n = middle;
     if found_at is null then
-      raise exception 'entry % is not indexed', middle using errcode = 'CS003';
+      return null;
     elsif found_at < since then
       low := middle + 1;
     else
@@ -168,6 +168,7 @@ create table audit_reads (
   asked text not null,
   salt text not null,
   size bigint not null,
+  tree bigint,
   at timestamp with time zone not null,
   entries bigint,
   bytes bigint,

@@ -12,6 +12,8 @@ export interface Asked {
   readonly what: AccessKind
   readonly asked: { readonly [name: string]: Json }
   readonly size: number
+  /** The size of the tree that it is proven in. */
+  readonly tree?: number
 }
 
 /**
@@ -22,7 +24,7 @@ export interface Asked {
 export async function enterAccess(
   broker: Broker,
   bank: string,
-  { actor, what, asked: wanted, size }: Asked,
+  { actor, what, asked: wanted, size, tree }: Asked,
 ): Promise<AuditRead> {
   const [asked, salt] = [canonical(wanted), random256()]
   const entered = await enter(broker, bank, {
@@ -30,14 +32,10 @@ export async function enterAccess(
     body: { actor, asked: commitment(Buffer.from(salt, 'base64url'), asked), what },
   })
   const { n, at = new Date(broker.now()).toISOString() } = entered
+  const about = { size, ...(tree === undefined ? {} : { tree }) }
   const read = {
-    id: random128(),
-    actor,
-    what,
-    asked,
-    salt,
-    size,
-    at,
+    ...{ id: random128(), actor, what, asked, salt, at },
+    ...about,
     ...(n === undefined ? {} : { n }),
   }
   await insertRead(broker.db, bank, read)

@@ -1,4 +1,4 @@
-import type { AuditFilter } from '../storage/audit_search.ts'
+import type { AuditFilter } from '../ledger/audit_filter.ts'
 import { ContractError } from './contract.ts'
 import { utc } from './time_range.ts'
 

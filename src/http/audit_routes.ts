@@ -3,7 +3,8 @@ import { enterAccess } from '../broker/enter_access.ts'
 import { seeEntry } from '../ledger/facts.ts'
 import { leafHash } from '../merkle/tree.ts'
 import { indexProgress } from '../storage/audit_index.ts'
-import { searchEntries, type AuditFilter, type Order } from '../storage/audit_search.ts'
+import { searchEntries, type Order } from '../storage/audit_search.ts'
+import type { AuditFilter } from '../ledger/audit_filter.ts'
 import { readLeaves } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import { cursor_ms_max, openCursor, sealCursor, type Place } from './audit_cursor.ts'
@@ -109,8 +110,8 @@ async function pageOf(
 /** An entry for people and programs, with the hash that its proof is about. */
 export function entryShown(n: number, leaf: Uint8Array) {
   return {
-    n,
     ...seeEntry(leaf),
+    n,
     leaf_hash: Buffer.from(leafHash(nodeHasher, leaf)).toString('base64'),
   }
 }

@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import { insufficientScope, requireScope } from '../authorization/resource_error.ts'
+import type { Broker } from '../broker/broker.ts'
 import { standingGrant, type AuditGrant, type AuditorKind } from '../storage/audit_grants.ts'
 import { RequestError } from './problem.ts'
 import { callerOf, type Entrance } from './resource.ts'
@@ -29,14 +30,28 @@ export async function auditorOf(api: Entrance, req: Request): Promise<Auditor> {
   const { bank, kind, auditor } = (await byLogin(api, req)) ?? (await byToken(api, req))
   if (bank !== req.params['bank'])
     throw insufficientScope('the auditor is of another bank', 'audit:read')
-  const grant = await standingGrant(api.broker.db, bank, { kind, auditor })
-  if (grant === undefined)
-    throw new RequestError(
-      403,
-      'audit_grant_required',
-      'no audit grant stands for this auditor: it was never given, has not begun, has ended or was revoked',
-    )
+  const grant = await requireGrant(api.broker, { bank, actor: auditor, grant: { kind } })
   return { bank, actor: auditor, grant }
+}
+
+/** The grant that an auditor reads under, as it stands now. Throws `RequestError` 403 `audit_grant_required`. */
+export async function requireGrant(
+  { db }: Pick<Broker, 'db'>,
+  {
+    bank,
+    actor,
+    grant: { kind },
+  }: Pick<Auditor, 'bank' | 'actor'> & {
+    readonly grant: Pick<AuditGrant, 'kind'>
+  },
+): Promise<AuditGrant> {
+  const grant = await standingGrant(db, bank, { kind, auditor: actor })
+  if (grant !== undefined) return grant
+  throw new RequestError(
+    403,
+    'audit_grant_required',
+    'no audit grant stands for this auditor: it was never given, has not begun, has ended or was revoked',
+  )
 }
 
 /** By the session of a login at the bank, in a page of the console; undefined where there is none, or a token is sent. */

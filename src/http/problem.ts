@@ -13,6 +13,7 @@ import { FrequencyUsedUp } from '../broker/frequency.ts'
 import { AnswerTooLate } from '../broker/release.ts'
 import { Refusal, type RefusalReason } from '../consent/refusal.ts'
 import { ArchiveConflict, ArchiveUnavailable } from '../storage/archive.ts'
+import { IndexBehind } from '../storage/audit_search.ts'
 import { databaseUnavailable } from '../storage/unavailable.ts'
 
 /** A problem document (RFC 9457). `code` is stable and for programs, `detail` for people. */
@@ -116,6 +117,8 @@ export function problemOf(error: unknown): Problem {
     return error.tooLarge
       ? problem(400, 'range_too_large', error.message)
       : retry(1, 'unavailable', error.message)
+  if (error instanceof IndexBehind)
+    return retry(5, 'index_rebuilding', 'what entries are found by is being made anew')
   if (error instanceof DoorBusy) return retry(1, 'busy', 'the ledger is busy')
   if (error instanceof LedgerClosed)
     return problem(

@@ -28,6 +28,8 @@ export interface EntryFacts {
 
 /** An entry as it is shown: of a kind that this version does not know, with what can be read of it. */
 export interface SeenEntry {
+  /** The index that it says it has. */
+  readonly n?: number
   readonly at?: string
   readonly kind: string
   readonly code: string
@@ -42,8 +44,10 @@ type Members = Readonly<Record<string, unknown>>
  * What an entry is found by. The members of bodies mean the same in every kind, so those of a kind that came later are read as
  * well; bytes that are no entry at all are indexed as unknown. Never throws: one entry must not keep the others from being found.
  */
-export function factsOf(bytes: Uint8Array): EntryFacts {
-  const { at, kind, code, body } = seeEntry(bytes)
+export const factsOf = (bytes: Uint8Array): EntryFacts => factsIn(seeEntry(bytes))
+
+/** What an entry that was looked at is found by. */
+export function factsIn({ at, kind, code, body }: SeenEntry): EntryFacts {
   return {
     ...textIn('at', at),
     facet: {
@@ -70,10 +74,10 @@ export function factsOf(bytes: Uint8Array): EntryFacts {
 export function seeEntry(bytes: Uint8Array): SeenEntry {
   try {
     const entry = readEntry(bytes)
-    const { at, kind, body, totals } = entry
+    const { n, at, kind, body, totals } = entry
     const draft = { kind, body } as Draft
     return {
-      ...{ at, kind, code: codeOf(draft), sentence: sentenceOf(draft) },
+      ...{ n, at, kind, code: codeOf(draft), sentence: sentenceOf(draft) },
       ...{ body: { ...body }, totals },
     }
   } catch (error) {
@@ -86,6 +90,7 @@ function unknownEntry(bytes: Uint8Array): SeenEntry {
   const read = membersOf(parsed(bytes))
   const kind = text(read['kind'])
   return {
+    ...(isIndex(read['n']) ? { n: read['n'] } : {}),
     ...(isTime(read['at']) ? { at: read['at'] } : {}),
     kind: kind !== undefined && word.test(kind) ? kind : 'unknown',
     code: laterCodes.kind,
@@ -105,6 +110,9 @@ function parsed(bytes: Uint8Array): unknown {
 
 const word = /^[a-z][a-z0-9._]{0,39}$/
 
+const isIndex = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && Number(value) >= 0
+
 const isTime = (value: unknown): value is string => {
   const ms = typeof value === 'string' ? Date.parse(value) : NaN
   return !Number.isNaN(ms) && new Date(ms).toISOString() === value && /^\d/.test(value)
@@ -117,7 +125,7 @@ const random128 = /^[A-Za-z0-9_-]{22}$/
 const text_chars_max = 200
 
 const text = (value: unknown): string | undefined =>
-  typeof value === 'string' && value.length <= text_chars_max && !value.includes('\0')
+  typeof value === 'string' && value.length <= text_chars_max && !/\p{Cc}/u.test(value)
     ? value
     : undefined
 

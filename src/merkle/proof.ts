@@ -115,8 +115,8 @@ function checkHash(hash: Hash): void {
   if (hash.length !== hashBytes) throw new ProofError('a hash is not 32 bytes')
 }
 
-/** The hashes (MTH) of ranges that are nodes of the tree of `size`. */
-async function hashesOf(
+/** The hashes (MTH) of ranges that are nodes of the tree of `size`. Reads each tile once, and all of them at once. */
+export async function hashesOf(
   hasher: Hasher,
   reader: TileReader,
   ranges: readonly Range[],

@@ -29,7 +29,10 @@ export async function insertGrant(db: Database, bank: string, grant: AuditGrant)
 
 const columns = 'id, kind, auditor, starts_at, ends_at, granted_by, revoked_at'
 
-/** The grant that stands now for an auditor, by the database's clock: the one of this id, or the one that stands longest. */
+/**
+ * The grant that stands now for an auditor, by the database's clock: the one of this id, or the one that stands longest. A client
+ * that was disabled has none.
+ */
 export async function standingGrant(
   db: Database,
   bank: string,
@@ -40,6 +43,7 @@ export async function standingGrant(
       `select ${columns} from audit_grants
        where bank_id = ? and kind = ? and auditor = ? and ends_at > clock_timestamp() and starts_at <= clock_timestamp()
          and revoked_at is null and id = coalesce(?, id)
+         and (kind <> 'client' or exists (select from clients c where c.id = auditor and c.disabled_at is null))
        order by ends_at desc limit 1`,
       [bank, kind, auditor, id],
     )

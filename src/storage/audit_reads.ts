@@ -9,8 +9,9 @@ export interface AuditRead {
   /** Canonical JSON, and the salt that it was committed to with, base64url. */
   readonly asked: string
   readonly salt: string
-  /** How many entries of the ledger it was about. */
+  /** How many entries of the ledger it was about, and of an export, the size of the tree that it is proven in. */
   readonly size: number
+  readonly tree?: number
   readonly at: string
   /** What an export came to, once it was made whole. */
   readonly made?: Made
@@ -24,11 +25,11 @@ export interface Made {
 }
 
 export async function insertRead(db: Database, bank: string, read: AuditRead): Promise<void> {
-  const { id, n, actor, what, asked, salt, size, at } = read
+  const { id, n, actor, what, asked, salt, size, tree, at } = read
   await inBank(db, bank, (tx) =>
     tx.raw(
-      'insert into audit_reads (bank_id, id, n, actor, what, asked, salt, size, at) values (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      [bank, id, n ?? null, actor, what, asked, salt, size, at],
+      'insert into audit_reads (bank_id, id, n, actor, what, asked, salt, size, tree, at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      [bank, id, n ?? null, actor, what, asked, salt, size, tree ?? null, at],
     ),
   )
 }
@@ -40,7 +41,7 @@ export async function findRead(
 ): Promise<AuditRead | undefined> {
   return inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: ReadRow[] }>(
-      'select id, n, actor, what, asked, salt, size, at, entries, bytes, sha256 from audit_reads where bank_id = ? and id = ?',
+      'select id, n, actor, what, asked, salt, size, tree, at, entries, bytes, sha256 from audit_reads where bank_id = ? and id = ?',
       [bank, id],
     )
     return rows[0] && readOf(rows[0])
@@ -65,6 +66,7 @@ interface ReadRow {
   asked: string
   salt: string
   size: string
+  tree: string | null
   at: Date
   entries: string | null
   bytes: string | null
@@ -73,6 +75,7 @@ interface ReadRow {
 
 const readOf = (row: ReadRow): AuditRead => ({
   ...(row.n === null ? {} : { n: Number(row.n) }),
+  ...(row.tree === null ? {} : { tree: Number(row.tree) }),
   ...{ id: row.id, actor: row.actor, what: row.what, asked: row.asked, salt: row.salt },
   ...{ size: Number(row.size), at: row.at.toISOString() },
   ...(row.entries === null || row.bytes === null || row.sha256 === null

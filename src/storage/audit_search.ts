@@ -1,25 +1,5 @@
+import type { AuditFilter } from '../ledger/audit_filter.ts'
 import { inBank, type Database, type Tx } from './database.ts'
-
-/** What entries may be asked for by, in any combination; all of it must hold. Ranges hold their start and not their end. */
-export interface AuditFilter {
-  readonly consent?: string
-  /** A UUID in lower case, of the recipient's request or of one that the bank saw. */
-  readonly interaction?: string
-  readonly kind?: string
-  readonly code?: string
-  readonly recipient?: string
-  readonly class?: string
-  readonly purpose?: string
-  /** A data cluster, alone or among others. */
-  readonly cluster?: string
-  readonly reason?: string
-  readonly actor?: string
-  /** RFC 3339. */
-  readonly from?: string
-  readonly to?: string
-  readonly from_index?: number
-  readonly to_index?: number
-}
 
 /** Members of a filter that combinations of facts are found by. */
 const ofFacets = {
@@ -33,6 +13,11 @@ const ofFacets = {
   actor: 'actor = :actor',
 } as const
 
+/** The index is being made anew, and does not yet reach as far as is asked. */
+export class IndexBehind extends Error {
+  override readonly name = 'IndexBehind'
+}
+
 export type Order = 'asc' | 'desc'
 
 /** Which entries, of the first `size`, in which order, after which one, and how many at most. */
@@ -44,17 +29,23 @@ export interface Search {
   readonly limit: number
 }
 
-/** The range of indexes [low, high) that a search is confined to, by index, by time, and by where it goes on. */
-export async function boundsOf(
+/**
+ * The range of indexes [low, high) that a search is confined to, by index, by time, and by where it goes on. Throws `IndexBehind`
+ * when the first `size` entries are not all indexed.
+ */
+async function boundsOf(
   tx: Tx,
   bank: string,
   { filter, size, order, after }: Omit<Search, 'limit'>,
 ): Promise<{ low: number; high: number }> {
-  const { rows } = await tx.raw<{ rows: { low: string | null; high: string | null }[] }>(
-    `select case when cast(:from as text) is not null then audit_first_at(:bank, cast(:from as timestamptz), :size) end as low,
+  const { rows } = await tx.raw<{ rows: BoundsRow[] }>(
+    `select (select p.size from audit_progress p where p.bank_id = :bank and p.size >= :size) as indexed,
+       case when cast(:from as text) is not null then audit_first_at(:bank, cast(:from as timestamptz), :size) end as low,
        case when cast(:to as text) is not null then audit_first_at(:bank, cast(:to as timestamptz), :size) end as high`,
     { bank, size, from: filter.from ?? null, to: filter.to ?? null },
   )
+  if (size > 0 && rows[0]?.indexed === null)
+    throw new IndexBehind('what entries are found by is being made anew')
   const [low = 0, high = size] = [rows[0]?.low ?? undefined, rows[0]?.high ?? undefined].map(
     (bound) => (bound === undefined ? undefined : Number(bound)),
   )
@@ -65,7 +56,20 @@ export async function boundsOf(
   }
 }
 
-/** The indexes of the entries that a search finds. */
+/** The same, by itself. */
+export const readBounds = (
+  db: Database,
+  bank: string,
+  search: Omit<Search, 'limit'>,
+): Promise<{ low: number; high: number }> => inBank(db, bank, (tx) => boundsOf(tx, bank, search))
+
+interface BoundsRow {
+  indexed: string | null
+  low: string | null
+  high: string | null
+}
+
+/** The indexes of the entries that a search finds. Throws `IndexBehind`. */
 export async function searchEntries(db: Database, bank: string, search: Search): Promise<number[]> {
   return inBank(db, bank, async (tx) => {
     const bounds = await boundsOf(tx, bank, search)

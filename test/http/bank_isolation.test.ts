@@ -228,6 +228,10 @@ const ways: Readonly<Record<string, Way>> = {
     by: 'token',
     probes: ofAudit('report?from=2026-01-01T00:00:00Z&to=2999-01-01T00:00:00Z'),
   },
+  exportEntries: { by: 'token', probes: ofAudit('export', 'export?format=csv') },
+  getExport: { by: 'token', probes: ofAudit(`exports/${random128()}`) },
+  getExportManifest: { by: 'token', probes: ofAudit(`exports/${random128()}/manifest`) },
+  getExportProof: { by: 'token', probes: ofAudit(`exports/${random128()}/proof`) },
   queryEntries: { by: 'token', probes: ofAudit('entries', 'entries?kind=release') },
   // The register is the operator's, and recipients are every bank's to approve. What a bank says of them is its own.
   listRecipients: { by: 'token', probes: at('/registry/recipients') },
