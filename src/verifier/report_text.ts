@@ -17,7 +17,7 @@ export function reportText(report: Report): string {
       'Countersign ledger verification',
       '',
       verified
-        ? 'VERIFIED. Nothing was found wrong with this ledger.'
+        ? verdict(counts?.statements)
         : `NOT VERIFIED. ${count(report.findings.length, 'thing', 'things')} found wrong with this ledger.`,
     ],
     [
@@ -62,6 +62,13 @@ export function reportText(report: Report): string {
   ]
   return `${sections.map((lines) => lines.map(printable).join('\n')).join('\n\n')}\n`
 }
+
+const verdict = (stated: StatementCounts | undefined): string =>
+  stated === undefined || mismatchesOf(stated) === 0
+    ? 'VERIFIED. Nothing was found wrong with this ledger.'
+    : 'VERIFIED, WITH A MISMATCH. The ledger keeps every rule, and the bank states otherwise: see its statements.'
+
+const mismatchesOf = ({ unknown, missing }: StatementCounts): number => unknown + missing
 
 export const row = (name: string, value: string) => `${name.padEnd(16)}${value}`
 
@@ -156,7 +163,7 @@ function statementLines(stated: StatementCounts): string[] {
       'Statements of the bank',
       '  None: nobody but the broker says that the releases are all.',
     ]
-  const mismatches = unknown + missing
+  const mismatches = mismatchesOf(stated)
   return [
     'Statements of the bank, of what it served to the broker',
     tally('statements', statements),

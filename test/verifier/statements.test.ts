@@ -51,6 +51,7 @@ describe('a report', () => {
     ledger.reconcile({ released: 1, unknown: 1, missing: 1 })
     const { counts, text } = await reported(ledger.entries)
     expect(counts).toMatchObject({ unknown: 1, missing: 1 })
+    expect(text).toContain('\nVERIFIED, WITH A MISMATCH. ')
     expect(text).toContain('MISMATCH. 2 requests are in one of the two records only.')
   })
 })
