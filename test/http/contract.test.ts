@@ -31,6 +31,17 @@ describe('openapi.yaml and the routes', () => {
     expect(served.filter((route) => !described.includes(route) && !steps.test(route))).toEqual([])
   })
 
+  it('say that the console’s own pages call what an auditor’s client does', () => {
+    const asked = Object.entries(readDocument().paths)
+      .filter(([path]) => path.startsWith('/audit/'))
+      .flatMap(([path, item]) => Object.values(item).map((operation) => ({ path, ...operation })))
+    for (const operation of asked)
+      expect(operation).toMatchObject({
+        security: [{ clientToken: ['audit:read'] }, { staffSession: [] }],
+      })
+    expect(asked.length).toBeGreaterThan(2)
+  })
+
   it('name each operation once', () => {
     const ids = contract.operations.map(({ id }) => id)
     expect(new Set(ids).size).toBe(ids.length)
