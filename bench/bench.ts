@@ -6,10 +6,11 @@ import { measureRelease } from './release.ts'
 import { measureRevoke } from './revoke.ts'
 import { setStage } from './stage.ts'
 import { rounded } from './statistics.ts'
+import { measureTiles } from './tiles.ts'
 
 /** `npm run bench`: measures what docs/performance.md describes, prints it, and with `--json` ends with one line of it. */
 
-const sections = ['release', 'append', 'verify', 'revoke', ...endpoints] as const
+const sections = ['release', 'append', 'verify', 'revoke', 'tiles', ...endpoints] as const
 type Section = (typeof sections)[number]
 
 const { values } = parseArgs({
@@ -51,6 +52,7 @@ async function measure(): Promise<Figures> {
   const append = wanted.has('append') ? await measureAppend(stage, { seconds }) : undefined
   const growth = wanted.has('verify') ? await measureGrowth(stage) : undefined
   const revoke = wanted.has('revoke') ? await measureRevoke(stage) : undefined
+  const tile_per_s = wanted.has('tiles') ? await measureTiles(stage, { seconds }) : undefined
   const asked = endpoints.filter((one) => wanted.has(one))
   const answered = asked.length > 0 ? await measureEndpoints(stage, { asked, seconds }) : {}
   return roundedAll({
@@ -62,6 +64,7 @@ async function measure(): Promise<Figures> {
       ...(growth && { verify: growth.verify_rss_mb }),
     },
     ...(revoke && { ...revoke }),
+    ...(tile_per_s !== undefined && { tile_per_s }),
     ...Object.fromEntries(Object.entries(answered).map(([name, of]) => [name, { ...of }])),
   })
 }

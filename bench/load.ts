@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { dpopProver } from '../src/banks/dpop.ts'
 import { importPrivateKey, signerOf } from '../src/storage/jws.ts'
-import type { Calls, Forms, Order, Preparation, Run, Slice } from './orders.ts'
+import type { Calls, Files, Forms, Order, Preparation, Run, Slice } from './orders.ts'
 import { quantile } from './statistics.ts'
 
 /**
@@ -30,12 +30,20 @@ process.send?.('ready')
 
 async function prepare(preparation: Preparation): Promise<'prepared'> {
   port = preparation.port
-  const make =
-    'calls' in preparation
-      ? await callMaker(preparation, preparation.calls)
-      : await formMaker(preparation, preparation.forms)
+  const make = await makerOf(preparation)
   requests = Array.from({ length: preparation.count }, (_, i) => Buffer.from(make(i)))
   return 'prepared'
+}
+
+async function makerOf(preparation: Preparation): Promise<(i: number) => string> {
+  if ('calls' in preparation) return callMaker(preparation, preparation.calls)
+  if ('forms' in preparation) return formMaker(preparation, preparation.forms)
+  return fileMaker(preparation, preparation.files)
+}
+
+function fileMaker({ path, issuer }: Place, { names }: Files) {
+  const { host } = new URL(issuer)
+  return (i: number) => `GET ${path}${names[i % names.length]} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
 }
 
 type Place = Pick<Preparation, 'path' | 'issuer'>

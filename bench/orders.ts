@@ -23,7 +23,13 @@ export type Preparation = {
   /** What clients know the server as. */
   readonly issuer: string
   readonly count: number
-} & ({ readonly calls: Calls } | { readonly forms: Forms })
+} & ({ readonly calls: Calls } | { readonly forms: Forms } | { readonly files: Files })
+
+/** GET of what anyone may read, below `path`. */
+export interface Files {
+  /** In turns. */
+  readonly names: readonly string[]
+}
 
 /** GET with an access token and a proof. */
 export interface Calls {
