@@ -35,7 +35,8 @@ export async function proofUnder(
   return { index, proof, checkpoint }
 }
 
-async function checkpointOver(broker: Broker, bank: string, index: number) {
+/** The checkpoint that is served once it covers an entry, or after 2 s the newest signed. Throws `ReleasesStopped`. */
+export async function checkpointOver(broker: Broker, bank: string, index: number) {
   const { signer, witnessing } = broker
   for (let waited_ms = 0; ; waited_ms += sign_ms.retry) {
     const served = await servedCheckpoint(broker, bank)

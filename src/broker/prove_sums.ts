@@ -5,8 +5,8 @@ import { proveSum, proveSumRange, type ReadSumTile } from '../merkle/sum_proof.t
 import type { SumNode } from '../merkle/sum_tree.ts'
 import { newestEpoch, sumNames, sumTiles } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
-import { publishCheckpoint } from '../storage/signed.ts'
 import type { Broker } from './broker.ts'
+import { servedCheckpoint } from './served_checkpoint.ts'
 import { originOf, proveWithEntry, type IndexRange } from './summarise_ledger.ts'
 
 /** That one entry is counted in the newest signed epoch, and what it counts. Undefined where no signed epoch covers it. */
@@ -52,11 +52,12 @@ interface Covered {
 
 /** The newest signed epoch, if it covers this many entries. */
 async function coveredBy(
-  { db }: Broker,
+  broker: Broker,
   bank: string,
   entries: number,
 ): Promise<Covered | undefined> {
-  const signed = await publishCheckpoint(db, bank)
+  const { db } = broker
+  const signed = await servedCheckpoint(broker, bank)
   const epoch = signed && (await newestEpoch(db, bank, signed.size))
   if (signed === undefined || epoch === undefined || epoch.n < entries) return undefined
   const names = await sumNames(db, bank)

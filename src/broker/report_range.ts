@@ -10,6 +10,7 @@ import { readLeaves } from '../storage/ledgers.ts'
 import type { Broker } from './broker.ts'
 import { enterAccess } from './enter_access.ts'
 import { indexLedger } from './index_ledger.ts'
+import { checkpointOver } from './prove_entry.ts'
 import { summariseTime, type IndexRange, type TimeRange } from './summarise_ledger.ts'
 
 /** A report cannot be made now, or not of so long a time; the message says why. */
@@ -55,8 +56,8 @@ export async function reportRange(
   const access = await enterAccess(broker, bank, {
     ...{ actor: auditor, what: 'report', asked: { ...time }, size },
   })
-  await broker.signer.sign(bank)
-  const summary = await summariseTime(broker, bank, time)
+  const signed = access.n === undefined ? undefined : await checkpointOver(broker, bank, access.n)
+  const summary = await summariseTime(broker, bank, time, signed)
   if (summary === undefined) return undefined
   await indexUpTo(broker, bank, summary.to_index)
   const report: RangeReport = {

@@ -68,13 +68,17 @@ export async function summariseEntries(
   return summaryOf(broker, bank, { signed, basis: 'entries', range })
 }
 
-/** What the signed entries of a time amount to, and that it is all of them, for whoever may read them. Undefined before any is. */
+/**
+ * What the signed entries of a time amount to, and that it is all of them, for whoever may read them: under this checkpoint, or the
+ * one that is served. Undefined before any is signed.
+ */
 export async function summariseTime(
   broker: Broker,
   bank: string,
   time: TimeRange,
+  under?: Signed,
 ): Promise<Summary | undefined> {
-  const signed = await servedCheckpoint(broker, bank)
+  const signed = under ?? (await servedCheckpoint(broker, bank))
   if (signed === undefined) return undefined
   const range = await indicesOf(broker, bank, { time, signed })
   const open_end = range.to === signed.size

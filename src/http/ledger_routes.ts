@@ -16,7 +16,7 @@ import {
 } from '../merkle/tiles.ts'
 import { formatTlogProof } from '../merkle/tlog_proof.ts'
 import { parseVkey } from '../merkle/vkey.ts'
-import { databaseTiles, findLedger, readLeaves } from '../storage/ledgers.ts'
+import { findLedger, readLeaves, signedTile } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import { signedSize } from '../storage/signed.ts'
 import { callerOf, exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
@@ -64,8 +64,8 @@ export function ledgerRoutes(api: Api): Router {
       tiles,
       async (req) => {
         const { bank } = tile(req).path
-        const found = await signedTile(broker, bank, req)
-        return found.level === 'entries' ? undefined : databaseTiles(db, bank).readTile(found)
+        const found = parseTile(req, bank)
+        return found.level === 'entries' ? undefined : signedTile(db, bank, found)
       },
     ],
     [
@@ -114,24 +114,24 @@ function readEntries(api: Api): Find {
   return async (req) => {
     await requireReader(api, req)
     const { bank } = bundle(req).path
-    const { index, width } = await signedTile(broker, bank, req)
+    const { index, width } = await signedBundle(broker, bank, req)
     const from = index * tileWidth
     return encodeBundle(await readLeaves(broker.db, bank, { from, to: from + width }))
   }
 }
 
-/** The tile that a path names, as it was sent: if it is spelt right and signed in full. Throws `RequestError` 404. */
-async function signedTile(broker: Broker, bank: string, req: Request): Promise<Tile | Bundle> {
-  const tile = parseTile(req.path.slice(`/ledger/${bank}/`.length))
-  const level = tile.level === 'entries' ? 0 : tile.level
-  const width = widthAt(await signedSize(broker.db, bank), { level, index: tile.index })
-  if (tile.width > width) throw noSuchResource()
-  return tile
+/** The bundle that a path names, if it is signed in full. Throws `RequestError` 404. */
+async function signedBundle({ db }: Broker, bank: string, req: Request): Promise<Tile | Bundle> {
+  const bundle = parseTile(req, bank)
+  const width = widthAt(await signedSize(db, bank), { level: 0, index: bundle.index })
+  if (bundle.width > width) throw noSuchResource()
+  return bundle
 }
 
-function parseTile(path: string): Tile | Bundle {
+/** The tile or bundle that a path names, as it was sent, if it is spelt right. Throws `RequestError` 404. */
+function parseTile(req: Request, bank: string): Tile | Bundle {
   try {
-    return parseTilePath(path)
+    return parseTilePath(req.path.slice(`/ledger/${bank}/`.length))
   } catch (error) {
     if (error instanceof MerkleError) throw noSuchResource()
     throw error

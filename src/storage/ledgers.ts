@@ -3,9 +3,11 @@ import type { Totals } from '../ledger/totals.ts'
 import type { TileReader } from '../merkle/proof.ts'
 import type { ReadSumTile } from '../merkle/sum_proof.ts'
 import { sumEdgeToBytes, sumLeaf, type SumEdge, type SumNode } from '../merkle/sum_tree.ts'
+import { hashBytes } from '../merkle/hash.ts'
+import { tileWidth, widthAt, type Tile } from '../merkle/tiles.ts'
 import { edgeToBytes, type RightEdge } from '../merkle/tree.ts'
 import { chosen, readDetached, type Which } from './detached_entries.ts'
-import { inBank, type Database, type Tx } from './database.ts'
+import { inBank, inOneGo, type Database, type Tx } from './database.ts'
 import { nodeHasher } from './node_crypto.ts'
 
 /** A ledger's first row of everything. False, and nothing done, when the bank has one already. */
@@ -210,22 +212,46 @@ async function sumNodes(
 }
 
 /** Tiles cut from the stored hashes: level 0 from leaf hashes, higher ones from the roots of full subtrees. */
-export function databaseTiles(db: Database, bank: string): TileReader {
-  return {
-    async readTile({ level, index, width }) {
-      const from = index * 256
-      const rows = await inBank(db, bank, async (tx) => {
-        const found = await tx.raw<{ rows: { hash: Buffer }[] }>(
-          level === 0
-            ? 'select hash from leaf_hashes where bank_id = ? and n >= ? and n < ? order by n'
-            : 'select hash from subtree_hashes where bank_id = ? and i >= ? and i < ? and level = ? order by i',
-          level === 0 ? [bank, from, from + width] : [bank, from, from + width, level],
-        )
-        return found.rows
-      })
-      if (rows.length !== width)
-        throw new Error(`tile ${level}/${index} has ${rows.length} of ${width} hashes`)
-      return Buffer.concat(rows.map((row) => row.hash))
-    },
-  }
+export const databaseTiles = (db: Database, bank: string): TileReader => ({
+  async readTile(tile) {
+    const { hashes } = await readTile(db, bank, tile)
+    if (hashes.length !== tile.width * hashBytes)
+      throw new Error(`tile ${tile.level}/${tile.index} has ${hashes.length} of its bytes`)
+    return hashes
+  },
+})
+
+/** A tile, if the newest signed checkpoint covers all of it. */
+export async function signedTile(
+  db: Database,
+  bank: string,
+  tile: Tile,
+): Promise<Buffer | undefined> {
+  const { signed, hashes } = await readTile(db, bank, tile)
+  return tile.width <= widthAt(signed, tile) ? hashes : undefined
+}
+
+const tileReads = {
+  leaves: `select (select size from ledger_signed where bank_id = $1) as signed,
+    (select string_agg(hash, ''::bytea order by n) from leaf_hashes where bank_id = $1 and n >= $2 and n < $3) as hashes`,
+  subtrees: `select (select size from ledger_signed where bank_id = $1) as signed,
+    (select string_agg(hash, ''::bytea order by i) from subtree_hashes
+      where bank_id = $1 and i >= $2 and i < $3 and level = $4) as hashes`,
+} as const
+
+/** A tile and how many entries are signed, in one round trip: tiles are what others read most. */
+async function readTile(
+  db: Database,
+  bank: string,
+  { level, index, width }: Tile,
+): Promise<{ signed: number; hashes: Buffer }> {
+  const from = index * tileWidth
+  const [of, values] =
+    level === 0
+      ? (['leaves', [bank, from, from + width]] as const)
+      : (['subtrees', [bank, from, from + width, level]] as const)
+  const [row] = await inOneGo<{ signed: string | null; hashes: Buffer | null }>(db, bank, {
+    ...{ name: `read_tile_${of}`, text: tileReads[of], values },
+  })
+  return { signed: Number(row?.signed ?? 0), hashes: row?.hashes ?? Buffer.alloc(0) }
 }

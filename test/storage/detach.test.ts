@@ -8,7 +8,8 @@ import { encodeBundle, tilePath, tileWidth } from '../../src/merkle/tiles.ts'
 import { ArchiveConflict, ArchiveUnavailable, ledgerFolder } from '../../src/storage/archive.ts'
 import { archiveFolder } from '../../src/storage/archive_folder.ts'
 import { detachEntries, NotDetached } from '../../src/storage/detach.ts'
-import { readLeaves } from '../../src/storage/ledgers.ts'
+import { readEntry } from '../../src/ledger/entry.ts'
+import { firstEntryFrom, readLeaves } from '../../src/storage/ledgers.ts'
 import { readTimeline } from '../../src/storage/timeline.ts'
 import { activeConsent, approveMessenger, releaseOf } from '../support/consents.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
@@ -132,6 +133,11 @@ describe('detaching entries', () => {
     // Of 512 entries three are no release, and the consent's first stays.
     expect(detached?.gone).toBe(508)
     expect(await readLeaves(withArchive().db, 'citi', range)).toEqual(before)
+    const times = before.map((leaf) => readEntry(leaf).at)
+    for (const at of [times[0], times[300], times[511], times[600]].map(String))
+      expect(await firstEntryFrom(withArchive().db, 'citi', { at, size: 703 })).toBe(
+        times.indexOf(at),
+      )
     expect(await milestones()).toEqual(told)
     expect(told).toHaveLength(2)
     const state = await replayLedger(withArchive(), 'citi')
