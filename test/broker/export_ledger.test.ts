@@ -8,6 +8,7 @@ import { parsePolicy } from '../../src/merkle/policy.ts'
 import { tilePath, tilesForSize } from '../../src/merkle/tiles.ts'
 import { ArchiveConflict, checkpointPath, type Archive } from '../../src/storage/archive.ts'
 import { openArchive } from '../../src/storage/archive_place.ts'
+import { insertWitnessed } from '../../src/storage/cosignatures.ts'
 import { verifyJws } from '../../src/storage/jws.ts'
 import { signedSize } from '../../src/storage/signed.ts'
 import { nodeHasher, verifyEd25519 } from '../../src/storage/node_crypto.ts'
@@ -129,6 +130,17 @@ describe('an export', () => {
     await expect(exportLedger(broker, bank.id, archive)).rejects.toBeInstanceOf(ArchiveConflict)
     expect(broker.alarms).toEqual([expect.stringContaining('tile/entries/001')])
     expect((await all()).filter((path) => path.includes('checkpoints'))).toEqual([])
+  })
+
+  it('goes as far as a quorum of witnesses has come', async () => {
+    const quorum = Buffer.alloc(32, 1)
+    const witnessed = { ...broker, witnessing: { ...broker.witnessing, quorum } }
+    const size = await signedSize(broker.db, bank.id)
+    expect(await exportLedger(witnessed, bank.id, archive)).toMatchObject({ size })
+    await insertWitnessed(broker.db, bank.id, { policy: quorum, size })
+    await addEpochs(broker, bank.id, 3)
+    expect(await exportLedger(witnessed, bank.id, archive)).toEqual({ size, entries: 0 })
+    expect(await exportLedger(broker, bank.id, archive)).toEqual({ size: size + 3, entries: 3 })
   })
 
   it('is due by time, or by size', async () => {

@@ -9,6 +9,7 @@ import { exportLedger } from '../../src/broker/export_ledger.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { verifierCrypto as crypto } from '../../src/cli/verifier_crypto.ts'
 import { parsePolicy } from '../../src/merkle/policy.ts'
+import { formatVkey } from '../../src/merkle/vkey.ts'
 import type { Testimony } from '../../src/recovery/ask_witnesses.ts'
 import { BackupUnusable, newestBackup, writeBackup } from '../../src/recovery/backup.ts'
 import { RestoreRefused, restoreLedger, type Restoring } from '../../src/recovery/restore_ledger.ts'
@@ -19,6 +20,7 @@ import { findLedger } from '../../src/storage/ledgers.ts'
 import { nodeHasher } from '../../src/storage/node_crypto.ts'
 import { PartChanged } from '../../src/storage/sealed_parts.ts'
 import { signedSize } from '../../src/storage/signed.ts'
+import { witnessKey } from '../merkle/keys.ts'
 import { approveMessenger, releaseOf } from '../support/consents.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { linkedConsent } from '../support/linked_consents.ts'
@@ -269,14 +271,9 @@ describe('a restore is refused', () => {
   })
 
   it('where nothing was witnessed as the policy asks', async () => {
-    const witness = 'witness w1 w1+f65b5ec1+BAU2nGYQRGkVbMIHM6bxTEKl0RBWl7kLH2VUn4sGQi1r'
-    const text = policyText().replace('quorum none', `${witness}\nquorum w1`)
-    let policy
-    try {
-      policy = parsePolicy(nodeHasher, text)
-    } catch {
-      policy = { ...parsePolicy(nodeHasher, policyText()), quorum: 'w1' }
-    }
+    const vkey = formatVkey(witnessKey('w1', 0x10).vkey)
+    const text = policyText().replace('quorum none', `witness w1 ${vkey}\nquorum w1`)
+    const policy = parsePolicy(nodeHasher, text)
     await refused({ policy }, /no checkpoint in the archive was cosigned/)
   })
 
