@@ -7,6 +7,7 @@ import { memoryCounters } from '../storage/rate_counters.ts'
 import type { Caller } from './authenticate.ts'
 import { auditExportRoutes } from './audit_export_routes.ts'
 import { auditRoutes } from './audit_routes.ts'
+import { auditViewRoutes } from './audit_view_routes.ts'
 import { consentRoutes } from './consent_routes.ts'
 import { consentSearchRoutes } from './consent_search_routes.ts'
 import { openContract } from './contract.ts'
@@ -53,7 +54,7 @@ export function createApp(
   app.use(oauthRoutes(api)) // /oauth/{jwks,par,token,introspect,revoke,grants}, /.well-known/…: for clients
   app.use(ledgerRoutes(api)) // /ledger/{bank}/…: for everyone; the entries, for the bank's auditors
   app.use(summaryRoutes(api)) // /ledger/{bank}/summary, sum: totals with their proofs
-  app.use(auditRoutes(api), auditExportRoutes(api)) // /audit/{bank}/…: for a bank's auditors, while a grant stands
+  app.use(auditRoutes(api), auditViewRoutes(api), auditExportRoutes(api)) // /audit/{bank}/…: for a bank's auditors, while a grant stands
   app.use(reportRoutes(api)) // /audit/{bank}/report: the same, of a time, to be checked or printed
   app.use(statementRoutes(api)) // /ledger/{bank}/statements: for banks, and their auditors to read
   app.use(registryBankRoutes(api)) // /registry/banks/…: for operators, and for banks what is theirs

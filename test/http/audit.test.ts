@@ -13,6 +13,13 @@ import { findRead } from '../../src/storage/audit_reads.ts'
 import { inBank } from '../../src/storage/database.ts'
 import { insertClient, usualSecurity } from '../../src/storage/clients.ts'
 import { random128 } from '../../src/storage/ids.ts'
+import { parseCheckpoint } from '../../src/merkle/checkpoint.ts'
+import { parseNote } from '../../src/merkle/note.ts'
+import { parsePolicy } from '../../src/merkle/policy.ts'
+import { checkConsistency } from '../../src/merkle/proof.ts'
+import { checkTlogProof, parseTlogProof } from '../../src/merkle/tlog_proof.ts'
+import { leafHash } from '../../src/merkle/tree.ts'
+import { nodeHasher, verifyEd25519 } from '../../src/storage/node_crypto.ts'
 import { apiApp, bank, otherBank, recipient, type ApiApp } from '../support/api_app.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -279,6 +286,101 @@ async function secondAuditor(): Promise<void> {
   })
   await grant('second-auditor')
 }
+
+describe('one entry', () => {
+  const one = (index: number | string) => api.call('get', `/audit/${bank}/entries/${index}`, token)
+
+  it('is its bytes, what they say, and its proof; looking at it is an entry', async () => {
+    const before = (await api.entries(bank)).length
+    const { body } = await one(before - 1).expect(200)
+    const bytes = Buffer.from(body.bytes, 'base64')
+    const proof = parseTlogProof(body.proof)
+    const leaf = leafHash(nodeHasher, bytes)
+    expect(Buffer.from(proof.extra ?? []).equals(bytes)).toBe(true)
+    expect(body.leaf_hash).toBe(Buffer.from(leaf).toString('base64'))
+    const { text } = await api.call('get', `/ledger/${bank}/policy`).expect(200)
+    const policy = parsePolicy(nodeHasher, text)
+    checkTlogProof({ hasher: nodeHasher, verifyEd25519 }, { policy, tlogProof: proof, leaf })
+    expect(JSON.parse(bytes.toString())).toMatchObject({ n: before - 1, body: body.body })
+    expect((await api.entries(bank)).at(-1)).toMatchObject({
+      ...{ n: body.access, kind: 'access', body: { what: 'entry', actor: 'auditor' } },
+    })
+  })
+
+  it('is not there past the end, and not looked at then', async () => {
+    const before = (await api.entries(bank)).length
+    for (const index of [before, '99999999', 'x', '01', '-1']) await one(index).expect(404)
+    expect(await api.entries(bank)).toHaveLength(before)
+  })
+})
+
+describe('the history of a ledger', () => {
+  const between = (query: Record<string, string>) =>
+    api.call('get', `/audit/${bank}/consistency?${new URLSearchParams(query)}`, token)
+
+  it('is proven between checkpoints that were given out', async () => {
+    await index()
+    const { text } = await api.call('get', `/ledger/${bank}/checkpoint`).expect(200)
+    const from = parseCheckpoint(parseNote(text).text)
+    await refuse(`ads-${random128()}`)
+    await index()
+    const { body } = await between({ from: String(from.size) }).expect(200)
+    expect(body.from.note).toBe(text)
+    const to = parseCheckpoint(parseNote(body.to.note).text)
+    expect(to.size).toBeGreaterThan(from.size)
+    const proof = body.proof.map((hash: string) => Buffer.from(hash, 'base64'))
+    checkConsistency(nodeHasher, { from, to, proof })
+    await between({ from: String(from.size), to: String(to.size) }).expect(200)
+    await between({ from: String(to.size), to: String(from.size) }).expect(404)
+    await between({ from: String(to.size + 1) }).expect(404)
+    await between({}).expect(400)
+  })
+})
+
+describe('counts over time', () => {
+  const series = (query: Record<string, string>) =>
+    api.call('get', `/audit/${bank}/series?${new URLSearchParams(query)}`, token)
+  const day_ms = 86_400_000
+  const range = {
+    from: new Date(Date.now() - day_ms).toISOString(),
+    to: new Date(Date.now() + day_ms).toISOString(),
+  }
+  const sum = (points: readonly { count: number }[]) =>
+    points.reduce((all, { count }) => all + count, 0)
+
+  it('are those of the ledger’s totals, with a line for each class that got nothing', async () => {
+    await index()
+    const { totals = {} } = (await api.entries(bank)).at(-1) ?? {}
+    const { body } = await series(range).expect(200)
+    expect(body.series).toHaveLength(8)
+    for (const { direction, value, points } of body.series)
+      expect([direction, value, sum(points)]).toEqual([
+        ...[direction, value, totals[`${direction}s_${value}`]],
+      ])
+    expect((await api.entries(bank)).at(-1)).toMatchObject({ body: { what: 'series' } })
+  })
+
+  it('are told apart by purpose, recipient or reason, by hours or days', async () => {
+    const by = async (name: string) =>
+      (await series({ ...range, by: name, step: 'day' }).expect(200)).body.series.map(
+        ({ direction, value }: { direction: string; value: string }) => `${direction} ${value}`,
+      )
+    expect(await by('purpose')).toEqual(expect.arrayContaining([`release ${purpose}`, 'refusal ']))
+    expect(await by('recipient')).toEqual(
+      expect.arrayContaining([`release ${recipient}`, 'refusal ads']),
+    )
+    expect(await by('reason')).toEqual(expect.arrayContaining(['release ', 'refusal class_denied']))
+    const empty = { from: '2020-01-01T00:00:00Z', to: '2020-01-02T00:00:00Z' }
+    expect((await series({ ...empty, by: 'reason' }).expect(200)).body.series).toEqual([])
+    for (const wrong of [
+      {},
+      { ...range, by: 'kind' },
+      { ...range, step: 'week' },
+      { from: range.to, to: range.from },
+    ])
+      await series(wrong as Record<string, string>).expect(400)
+  })
+})
 
 describe('a grant', () => {
   const own = (by = token, at = bank) => api.call('get', `/audit/${at}/grant`, by)

@@ -232,6 +232,12 @@ const ways: Readonly<Record<string, Way>> = {
   getExport: { by: 'token', probes: ofAudit(`exports/${random128()}`) },
   getExportManifest: { by: 'token', probes: ofAudit(`exports/${random128()}/manifest`) },
   getExportProof: { by: 'token', probes: ofAudit(`exports/${random128()}/proof`) },
+  getAuditedEntry: { by: 'token', probes: ofAudit('entries/0', 'entries/99999') },
+  getConsistency: { by: 'token', probes: ofAudit('consistency?from=1') },
+  getSeries: {
+    by: 'token',
+    probes: ofAudit('series?from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z'),
+  },
   queryEntries: { by: 'token', probes: ofAudit('entries', 'entries?kind=release') },
   // The register is the operator's, and recipients are every bank's to approve. What a bank says of them is its own.
   listRecipients: { by: 'token', probes: at('/registry/recipients') },
