@@ -70,24 +70,43 @@ export interface ActiveConsent {
   readonly savings: string
 }
 
-export async function apiApp(serviceUrl: string): Promise<ApiApp> {
-  const banks = fakeBanks()
+/**
+ * `issuer`: where it is served, if a browser is to come; `loginUrl`: where banks send browsers to log in; `opened`: when the ledgers
+ * were opened and recipients approved, milliseconds since the epoch, if not now.
+ */
+export async function apiApp(
+  serviceUrl: string,
+  {
+    issuer = 'https://broker.example',
+    loginUrl,
+    opened,
+  }: { issuer?: string; loginUrl?: string; opened?: number } = {},
+): Promise<ApiApp> {
+  const banks = fakeBanks(loginUrl)
   const signing = testBank(bank)
   const other = testBank(otherBank)
   const inner = await testBroker(serviceUrl, {
     banks: [signing, other],
     bankPort: banks,
+    ...(opened === undefined ? {} : { now: () => opened }),
   })
-  const broker = { ...inner, classOf: (client: string) => classOf(inner.db, client) }
+  const broker = {
+    ...{ ...inner, issuer, now: Date.now },
+    classOf: (client: string) => classOf(inner.db, client),
+  }
   await register(broker)
   for (const id of [recipient, 'other-recipient'])
-    await approveRecipient(broker, {
-      bank,
-      jws: signing.approve({
-        ...{ recipient: id, class: 'messaging_platform', purposes: [purpose] },
-        clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
-      }),
-    })
+    await approveRecipient(
+      { ...broker, issuer: inner.issuer },
+      {
+        bank,
+        jws: signing.approve({
+          ...{ recipient: id, class: 'messaging_platform', purposes: [purpose] },
+          clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'],
+          ...(opened === undefined ? {} : { iat: Math.floor(opened / 1000) }),
+        }),
+      },
+    )
   const authorization = openAuthorization(broker, {
     keys: tokenKeysOf([newSigner('ES256').privateJwk]),
     nonceKey: randomBytes(32),

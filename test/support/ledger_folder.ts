@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { formatCheckpoint } from '../../src/merkle/checkpoint.ts'
 import type { Hash } from '../../src/merkle/hash.ts'
 import { formatNote, signNote, type Note, type Signer } from '../../src/merkle/note.ts'
+import type { TileReader } from '../../src/merkle/proof.ts'
 import { encodeBundle, tilePath, tilesForSize, tileWidth } from '../../src/merkle/tiles.ts'
 import { append, emptyEdge, leafHash, rootOf } from '../../src/merkle/tree.ts'
 import { formatVkey, type Vkey } from '../../src/merkle/vkey.ts'
@@ -53,6 +54,15 @@ export async function writeLedgerFolder(
     await write(tilePath(tile), Buffer.concat(levels[level]?.slice(...range) ?? []))
     if (level === 0)
       await write(tilePath({ ...tile, level: 'entries' }), encodeBundle(entries.slice(...range)))
+  }
+}
+
+/** The tiles of the tree over these entries. */
+export function tilesOf(entries: readonly Uint8Array[]): TileReader {
+  const { levels } = treeOf(entries)
+  return {
+    readTile: async ({ level, index, width }) =>
+      Buffer.concat(levels[level]?.slice(index * tileWidth, index * tileWidth + width) ?? []),
   }
 }
 

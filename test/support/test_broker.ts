@@ -116,6 +116,7 @@ export async function testBroker(
     classOf = () => 'messaging_platform',
     opened = true,
     witnesses,
+    now = Date.now,
   }: {
     banks: readonly Bank[]
     bankPort?: Omit<BankPort, 'banks'>
@@ -126,6 +127,7 @@ export async function testBroker(
     /** Whether ledgers are opened. */
     opened?: boolean
     witnesses?: WitnessConfig
+    now?: () => number
   },
 ): Promise<TestBroker> {
   const db = openDatabase(serviceUrl)
@@ -162,7 +164,7 @@ export async function testBroker(
     witnessing,
     vault: openVault(master),
     issuer: 'https://broker.example',
-    now: Date.now,
+    now,
     earlyCheck: openEarlyCheck(db),
     countRefusal: openRefusalCounter(db),
     classOf: (client) => Promise.resolve(classOf(client)),
