@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../src/config.ts'
+import { formatPolicy } from '../src/merkle/policy.ts'
 import { endProcess, startModule } from './module_process.ts'
 
 /** A broker in a process of its own. */
@@ -51,12 +52,25 @@ export async function environmentOf(
     LEDGER_KEY_FILE: await file('ledger.key', config.ledgerSeed.toString('base64url')),
     CLIENT_KEY_FILE: await file('client_key.json', JSON.stringify(config.clientKey)),
     MARKS: config.marks,
+    ...(await witnessEnvironment(config, file)),
     EPOCH_SECONDS: String(config.epochSeconds),
     STATEMENT_SLACK_SECONDS: String(config.statementSlackSeconds),
     RATE_LIMITS: config.rateLimits.kept,
     RATE_LIMITS_FILE: await file('rate_limits.json', JSON.stringify(config.rateLimits.budgets)),
     FREQUENCY_LIMIT: String(config.readsPerDay ?? 0),
     LOG_LEVEL: config.logLevel,
+  }
+}
+
+async function witnessEnvironment(
+  { witnesses }: Config,
+  file: (name: string, content: string) => Promise<string>,
+): Promise<Record<string, string>> {
+  if (witnesses === undefined) return {}
+  const { policy, cadence_s } = witnesses
+  return {
+    WITNESS_POLICY_FILE: await file('witness_policy', formatPolicy(policy)),
+    WITNESS_CADENCE_FILE: await file('witness_cadence.json', JSON.stringify(cadence_s)),
   }
 }
 

@@ -11,6 +11,7 @@ import { downloadLedger } from './ledger_files.ts'
 import { withClient } from './postgres_database.ts'
 import type { Linked } from './recipient.ts'
 import { castOf, clientOf, playAt, type Cast } from './story.ts'
+import { startWitnesses } from './witnesses.ts'
 import { auditorOf, openWorld, type World } from './world.ts'
 
 /** `npm run demo`: the whole story over real HTTP, then the proof of it from the ledgers' own files. */
@@ -43,7 +44,13 @@ const world = await openWorld({
   stateEvery_ms: 2_000,
   statementSlackSeconds: 1,
 })
-const broker = await startBroker(world.config, {
+const witnesses = await startWitnesses(world.config, {
+  banks: world.banks.map(({ id }) => id),
+  folder: join(directory, 'witnesses'),
+  firstPort: world.config.port + 7,
+})
+const config = { ...world.config, witnesses: witnesses.config }
+const broker = await startBroker(config, {
   port: world.config.port,
   folder: join(directory, 'broker'),
 })
@@ -62,6 +69,7 @@ try {
   if (values.json) say(JSON.stringify(summary.json))
 } finally {
   await broker.stop()
+  await witnesses.close()
   await world.close()
 }
 process.exitCode = verified ? 0 : 1
@@ -94,12 +102,12 @@ async function fillTo(
   }
 }
 
-/** Waits for the sweeper and the signer: every consent that is due to expire has, in an entry under a signed checkpoint. */
+/** Waits for the sweeper, the signer and the witnesses: every consent that is due to expire has, under a witnessed checkpoint. */
 async function settled({ ownerUrl }: World): Promise<void> {
   const until = performance.now() + settle_ms_max
   while (await isPending(ownerUrl)) {
     if (performance.now() > until)
-      throw new Error(`what happened was not signed within ${settle_ms_max} ms`)
+      throw new Error(`what happened was not witnessed within ${settle_ms_max} ms`)
     await sleep(200)
   }
 }
@@ -110,7 +118,7 @@ function isPending(ownerUrl: string): Promise<boolean> {
     const { rows } = await client.query<{ pending: boolean }>(
       `select exists (select from consents where state = 'active' and redeemed_at is null
            and granted_at <= clock_timestamp() - interval '10 minutes')
-         or exists (select from ledger_heads h left join ledger_signed s using (bank_id) where s.size is distinct from h.size) as pending`,
+         or exists (select from ledger_heads h left join witnessed w using (bank_id, size) where w.size is null) as pending`,
     )
     return rows[0]?.pending ?? true
   })

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeCertificate, named } from '../sandbox/certificates.ts'
 import { loadConfig } from '../src/config.ts'
+import { formatVkey } from '../src/merkle/vkey.ts'
+import { witnessKey } from './merkle/keys.ts'
 import { rateLimits } from '../src/http/rate_limits.ts'
 
 let folder: string
@@ -48,6 +50,44 @@ describe('the configuration', () => {
   it('takes the database from a file', () => {
     const { LIST: DATABASE_URL_FILE = '' } = env
     expect(loadConfig({ ...env, DATABASE_URL_FILE }).databaseUrl).toBe('[]')
+  })
+
+  it('takes witnesses from a policy, each at its pace', async () => {
+    const vkey = formatVkey(witnessKey('w.example', 0x20).vkey)
+    const write = async (name: string, content: string) => {
+      await writeFile(join(folder, name), content)
+      return join(folder, name)
+    }
+    const WITNESS_POLICY_FILE = await write(
+      'policy',
+      `witness w ${vkey} https://w.example\nquorum w\n`,
+    )
+    const WITNESS_CADENCE_FILE = await write('cadence', '{"w":300}')
+    expect(loadConfig({ ...env, WITNESS_POLICY_FILE }).witnesses).toMatchObject({
+      ...{ policy: { quorum: 'w' }, cadence_s: {} },
+    })
+    const { witnesses } = loadConfig({ ...env, WITNESS_POLICY_FILE, WITNESS_CADENCE_FILE })
+    expect(witnesses?.cadence_s).toEqual({ w: 300 })
+    for (const [content, problem] of [
+      ['hello\n', 'WITNESS_POLICY_FILE does not hold a tlog-policy'],
+      [`witness w ${vkey}\nquorum w\n`, 'WITNESS_POLICY_FILE: w has no https URL'],
+      [`witness w ${vkey} http://w.example\nquorum w\n`, 'w has no https URL'],
+    ] as const) {
+      const path = await write('wrong', content)
+      expect(() => loadConfig({ ...env, WITNESS_POLICY_FILE: path })).toThrow(problem)
+    }
+    for (const [content, problem] of [
+      ['{"v":300}', 'WITNESS_CADENCE_FILE: v is no witness of the policy'],
+      ['{"w":0}', 'whole seconds from 1 to 86400'],
+      ['{"w":86401}', 'whole seconds from 1 to 86400'],
+      ['{"w":1.5}', 'whole seconds from 1 to 86400'],
+      ['[]', 'whole seconds from 1 to 86400'],
+    ] as const) {
+      const path = await write('wrong', content)
+      expect(() => loadConfig({ ...env, WITNESS_POLICY_FILE, WITNESS_CADENCE_FILE: path })).toThrow(
+        problem,
+      )
+    }
   })
 
   it('says everything that is missing at once', () => {

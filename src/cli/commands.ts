@@ -46,8 +46,8 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   ledger: {
     usage:
-      'open --bank <id> [--after <checkpoint file> --policy <file> --reason <text>] | init-mark --bank <id> | close --bank <id> --reason <text> [--checkpoint <file>]',
-    what: "open a bank's ledger, once, or one that follows another; set its mark anew after the marks were lost; or close it for ever",
+      'open --bank <id> [--after <checkpoint file> --policy <file> --reason <text>] | init-mark --bank <id> | resume --bank <id> | close --bank <id> --reason <text> [--checkpoint <file>]',
+    what: "open a bank's ledger, once, or one that follows another; set its mark anew after the marks were lost; let signing go on after a witness stopped it; or close it for ever",
     run: ledgerCommand,
   },
   detach: {

@@ -4,11 +4,13 @@ import type { Ending } from '../ledger/entry.ts'
 import { MerkleError } from '../merkle/errors.ts'
 import { openUnderPolicy, parsePolicy } from '../merkle/policy.ts'
 import { nodeHasher, verifyEd25519 } from '../storage/node_crypto.ts'
+import { insertSigningStop } from '../storage/cosignatures.ts'
+import { witnessStatus } from '../broker/witness_status.ts'
 import { initMark, openLedger } from '../broker/open_ledger.ts'
 import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
 
-/** `countersign ledger open | init-mark | close`. */
+/** `countersign ledger open | init-mark | resume | close`. */
 export async function ledgerCommand([action, ...argv]: string[]): Promise<number> {
   switch (action) {
     case 'open':
@@ -17,8 +19,10 @@ export async function ledgerCommand([action, ...argv]: string[]): Promise<number
       return setMark(parseOptions(argv, ['bank']).one('bank'))
     case 'close':
       return close(parseOptions(argv, ['bank', 'reason', 'checkpoint']))
+    case 'resume':
+      return resume(parseOptions(argv, ['bank']).one('bank'))
     default:
-      throw new UsageError('ledger open, ledger init-mark, or ledger close')
+      throw new UsageError('ledger open, ledger init-mark, ledger resume, or ledger close')
   }
 }
 
@@ -66,4 +70,20 @@ async function setMark(bank: string): Promise<number> {
   const set = await withBroker((broker) => initMark(broker, bank))
   process.stdout.write(set ? `the mark of ${bank} is set\n` : `${bank} has a mark, which stays\n`)
   return set ? 0 : 1
+}
+
+/** Lets signing go on after a witness stopped it, unless one of those that answer still contradicts the ledger. */
+async function resume(bank: string): Promise<number> {
+  return withBroker(async (broker) => {
+    if (!broker.keys.has(bank)) throw new UsageError(`no bank ${bank} is in the directory`)
+    const whys = await broker.witnessing.ask(bank)
+    for (const why of whys) process.stdout.write(`${why}\n`)
+    const status = await witnessStatus(broker, bank)
+    for (const { name, problem } of status?.witnesses ?? [])
+      if (problem !== undefined) process.stdout.write(`${name} was not heard: ${problem}\n`)
+    if (whys.length > 0) return 1
+    await insertSigningStop(broker.db, bank, undefined)
+    process.stdout.write(`${bank} may be signed again: restart its brokers\n`)
+    return 0
+  })
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { signCheckpoint } from '../../src/merkle/checkpoint.ts'
 import { formatNote, parseNote, signNote } from '../../src/merkle/note.ts'
-import { openUnderPolicy, parsePolicy, quorumMet } from '../../src/merkle/policy.ts'
+import { openUnderPolicy, formatPolicy, parsePolicy, quorumMet } from '../../src/merkle/policy.ts'
 import { formatVkey } from '../../src/merkle/vkey.ts'
 import { nodeHasher, verifyEd25519 } from '../../src/storage/node_crypto.ts'
 import { log, logKey, witness, witnessKey } from './keys.ts'
@@ -206,4 +206,11 @@ describe('a checkpoint under a policy', () => {
     )
     expect(codeOf(() => open(example, formatNote({ text, signatures: bad })))).toBe('signature')
   })
+})
+
+it('is written as it is read', () => {
+  const policy = parsePolicy(nodeHasher, example)
+  expect(parsePolicy(nodeHasher, formatPolicy(policy))).toEqual(policy)
+  const none = parsePolicy(nodeHasher, `${logLine}\nquorum none\n`)
+  expect(formatPolicy(none)).toBe(`${logLine}\nquorum none\n`)
 })
