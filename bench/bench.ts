@@ -58,10 +58,14 @@ async function measure(): Promise<Figures> {
   return roundedAll({
     ...(release && { release: { ...release.release } }),
     ...(append && { append }),
-    ...(growth && { append_growth: growth.append_growth, verify_per_s: growth.verify_per_s }),
+    ...(growth && {
+      append_growth: growth.append_growth,
+      verify_per_s: growth.verify.one_thread_per_s,
+      verify: { ...growth.verify },
+    }),
     rss_mb: {
       ...(release && { broker: release.rss_bytes / 2 ** 20 }),
-      ...(growth && { verify: growth.verify_rss_mb }),
+      ...(growth && { verify: growth.verify.rss_mb }),
     },
     ...(revoke && { ...revoke }),
     ...(tile_per_s !== undefined && { tile_per_s }),

@@ -9,6 +9,7 @@ import { publishCheckpoint } from '../src/storage/signed.ts'
 import { bank, fillTo, startAppending, type Appending } from './append.ts'
 import type { Stage } from './stage.ts'
 import { median } from './statistics.ts'
+import type { VerifyFigures } from './verify_main.ts'
 
 const small_entries = 10_000
 const large_entries = 1_000_000
@@ -21,9 +22,7 @@ const wave_entries = 64
 export interface GrowthFigures {
   /** Cost of an append in a database of a million entries, over that in one of ten thousand. */
   readonly append_growth: number
-  /** Entries checked a second, from files. */
-  readonly verify_per_s: number
-  readonly verify_rss_mb: number
+  readonly verify: Verifying
 }
 
 /**
@@ -41,8 +40,10 @@ export async function measureGrowth(stage: Stage): Promise<GrowthFigures> {
     await fillTo(large, large_entries)
     const append_growth = await compare(small, large)
     const files = join(stage.folder, 'large_ledger')
+    const smallFiles = join(stage.folder, 'small_ledger')
     await writeFiles(large.broker, files)
-    return { append_growth, ...(await verifyFiles(files)) }
+    await writeFiles(small.broker, smallFiles)
+    return { append_growth, verify: await verifyFiles(files, smallFiles) }
   } finally {
     await small.close()
     await large.close()
@@ -82,15 +83,47 @@ async function writeFiles({ db, signer }: Broker, folder: string): Promise<void>
   })
 }
 
+/** What it takes to verify the files of a ledger, on one thread and on two. */
+interface Verifying {
+  readonly one_thread_per_s: number
+  readonly two_threads_per_s: number
+  /** The same of the processor time of the busiest thread, where other processes hold the threads up. */
+  readonly one_thread_cpu_per_s: number
+  readonly two_threads_cpu_per_s: number
+  readonly rss_mb: number
+  readonly two_threads_rss_mb: number
+  /** On one thread, of a ledger of ten thousand entries. */
+  readonly small_rss_mb: number
+}
+
+async function verifyFiles(large: string, small: string): Promise<Verifying> {
+  const [one, two, few] = [
+    await verifyRuns(large, 1),
+    await verifyRuns(large, 2),
+    await verifyRuns(small, 1),
+  ]
+  return {
+    one_thread_per_s: one.per_s,
+    two_threads_per_s: two.per_s,
+    one_thread_cpu_per_s: one.cpu_per_s,
+    two_threads_cpu_per_s: two.cpu_per_s,
+    rss_mb: one.rss_mb,
+    two_threads_rss_mb: two.rss_mb,
+    small_rss_mb: few.rss_mb,
+  }
+}
+
 /** Three times, each in a process of its own. */
-async function verifyFiles(folder: string) {
-  const runs: { per_s: number; rss_mb: number }[] = []
+async function verifyRuns(folder: string, threads: number): Promise<VerifyFigures> {
+  const runs: VerifyFigures[] = []
   for (let run = 0; run < 3; run++) {
-    const { first } = await startModule('bench/verify_main', { FOLDER: folder })
-    runs.push(first as { per_s: number; rss_mb: number })
+    const env = { FOLDER: folder, THREADS: String(threads) }
+    const { first } = await startModule('bench/verify_main', env)
+    runs.push(first as VerifyFigures)
   }
   return {
-    verify_per_s: median(runs.map(({ per_s }) => per_s)),
-    verify_rss_mb: Math.max(...runs.map(({ rss_mb }) => rss_mb)),
+    per_s: median(runs.map(({ per_s }) => per_s)),
+    cpu_per_s: median(runs.map(({ cpu_per_s }) => cpu_per_s)),
+    rss_mb: Math.max(...runs.map(({ rss_mb }) => rss_mb)),
   }
 }
