@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { createHash } from 'node:crypto'
+import { basename, dirname, extname, join } from 'node:path'
 import { openFolder } from '../verifier/folder.ts'
 import { findAll, type Checking, type Checked } from '../verifier/places.ts'
 import type { Files } from '../verifier/source.ts'
@@ -40,11 +41,15 @@ export async function verifyFiles(given: VerifyArguments, streams: VerifyStreams
   return isVerified ? 0 : 1
 }
 
-/** A folder, or the folder of one file with nothing else in it. */
+const stemOf = (name: string) => name.slice(0, name.length - extname(name).length)
+
+/** A folder, or the folder of one file with nothing in it but what has its name, such as the files of one export. */
 function openPlace(place: string): Files {
   if (statSync(place, { throwIfNoEntry: false })?.isFile() !== true) return openFolder(place)
   const name = basename(place)
-  return { ...openFolder(dirname(place)), place, list: async (folder) => (folder ? [] : [name]) }
+  const files = openFolder(dirname(place))
+  const beside = async () => (await files.list('')).filter((one) => stemOf(one) === stemOf(name))
+  return { ...files, place, list: async (folder) => (folder ? [] : beside()) }
 }
 
 /** Verifies one thing as the arguments say, and writes its report. With a `folder`, which its files are in, by threads. */
@@ -65,6 +70,8 @@ export async function verifyBy(
     const verdict = await check({
       ...{ policy, bankKey, freshness, crypto, earlier: earlier === undefined ? [] : [earlier] },
       openTrees: openTreesFor(given, streams, folder),
+      startHash: () => createHash('sha256'),
+      told: (done, of) => progress?.at(done, of),
       kept: resume === undefined ? undefined : readKept(resume),
       async watch(done, size, seal) {
         progress?.at(done, size)

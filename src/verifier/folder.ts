@@ -27,8 +27,22 @@ export function openFolder(folder: string): Files {
         return []
       }
     },
+    async *pieces(path) {
+      const file = openFile(join(folder, path), path)
+      try {
+        for (let read = -1; read !== 0;) {
+          const piece = new Uint8Array(piece_bytes)
+          read = readSync(file, piece)
+          yield piece.subarray(0, read)
+        }
+      } finally {
+        closeSync(file)
+      }
+    },
   }
 }
+
+const piece_bytes = 256 * 1024
 
 function openFile(file: string, path: string): number {
   let opened: number

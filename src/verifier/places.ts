@@ -1,9 +1,11 @@
 import type { Text } from '../merkle/encoding.ts'
 import { archivedCheckpoints, areLedger, ledgerOf } from './ledger_files.ts'
-import { proofText, readProofFile } from './proof_file.ts'
+import type { ExportTrust } from './export.ts'
+import { exportsAmong, reportOnExport } from './export_place.ts'
+import { proofText, readProofFile, type ProofReport } from './proof_file.ts'
 import { reportText } from './report_text.ts'
 import { filesBelow, limits, type Files } from './source.ts'
-import { verifyLedger } from './verify.ts'
+import { compareAge, verifyLedger } from './verify.ts'
 
 /** What was found about one thing that was checked: for people, and as JSON. */
 export interface Checked {
@@ -12,7 +14,13 @@ export interface Checked {
   readonly json: object
 }
 
-export type Checking = Parameters<typeof verifyLedger>[1]
+/** How to check whatever it is. */
+export type Checking = Parameters<typeof verifyLedger>[1] & {
+  /** SHA-256 of what comes in pieces. */
+  readonly startHash: ExportTrust['startHash']
+  /** Told of progress that cannot be gone on from. */
+  readonly told?: (done: number, of: number) => void
+}
 
 /** Something that can be checked. */
 export interface Found {
@@ -25,6 +33,7 @@ export interface Found {
 const kinds: readonly ((files: Files) => Promise<readonly Found[]>)[] = [
   findLedger,
   findArchive,
+  findExports,
   findProofs,
 ]
 
@@ -64,21 +73,41 @@ const ledgerAt = (files: Files, folder: string): Found => ({
   },
 })
 
+/** Exports of entries. */
+async function findExports(files: Files): Promise<readonly Found[]> {
+  const names = (await files.list('')).toSorted()
+  return exportsAmong(names).map((one) => ({
+    folder: '',
+    check: async (how) => {
+      const { policy, crypto, startHash, told } = how
+      const trust = { ...crypto, policy, startHash, told }
+      return checkedProof(await reportOnExport(files, one, trust), how)
+    },
+  }))
+}
+
 /** Files that carry their own proofs. */
 async function findProofs(files: Files): Promise<readonly Found[]> {
   const found: Found[] = []
   for (const name of (await files.list('')).toSorted()) {
     const check = await readProofFile(files, name)
     if (check !== undefined)
-      found.push({
-        folder: '',
-        async check(how) {
-          const report = check(how)
-          return { verified: report.verified, text: proofText(report), json: report }
-        },
-      })
+      found.push({ folder: '', check: async (how) => checkedProof(check(how), how) })
   }
   return found
+}
+
+/** What a file proves, it proves by cosignatures that are recent enough, where that is asked for. */
+function checkedProof(report: ProofReport, { freshness, policy }: Checking): Checked {
+  const stale =
+    report.ledger === undefined || freshness === undefined
+      ? []
+      : compareAge(report.ledger, freshness, policy).map(({ detail }) => detail)
+  const said =
+    stale.length === 0
+      ? report
+      : { ...report, verified: false, findings: [...report.findings, ...stale] }
+  return { verified: said.verified, text: proofText(said), json: said }
 }
 
 /** Every checkpoint that an archive kept was signed: the ledger has to stand by each. */

@@ -17,6 +17,8 @@ export interface LedgerSource {
 export interface Files extends LedgerSource {
   /** The names in a folder, which ends in `/` or is empty for the top; none where there is no such folder. */
   list(folder: string): Promise<readonly string[]>
+  /** A file of any length, piece by piece. */
+  pieces(path: string): AsyncIterable<Uint8Array>
 }
 
 /** The files below a folder, which ends in `/`. */
@@ -24,6 +26,7 @@ export const filesBelow = (files: Files, folder: string): Files => ({
   place: `${files.place}/${folder.slice(0, -1)}`,
   read: (path, bytesMax) => files.read(`${folder}${path}`, bytesMax),
   list: (inner) => files.list(`${folder}${inner}`),
+  pieces: (path) => files.pieces(`${folder}${path}`),
 })
 
 /** A file of the ledger could not be read. `absent` when there is none at that path. */

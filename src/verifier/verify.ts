@@ -164,8 +164,8 @@ async function openNewest(source: LedgerSource, { policy, crypto }: Trusted): Pr
 }
 
 /** The check `freshness`: whoever shows an old checkpoint for ever hides what came after it. */
-function compareAge(
-  { cosigners }: Newest,
+export function compareAge(
+  { cosigners }: Pick<WitnessedCheckpoint, 'cosigners'>,
   { max_age_s, now }: Freshness,
   policy: Policy,
 ): Finding[] {

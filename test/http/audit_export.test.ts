@@ -1,11 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { get as httpGet } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { grantAudit } from '../../src/broker/grant_audit.ts'
 import { indexLedger } from '../../src/broker/index_ledger.ts'
 import { readManifest, writeManifest } from '../../src/ledger/export_manifest.ts'
+import { verifyCommand } from '../../src/cli/verify.ts'
 import { commitment } from '../../src/broker/commitment.ts'
 import { askedOf, exportTitle } from '../../src/ledger/export_manifest.ts'
 import { openCheckpoint } from '../../src/merkle/checkpoint.ts'
@@ -355,6 +359,75 @@ describe('the check of an export', () => {
     ).toBe(true)
     const note = `${text}\n${renamed.map(({ name, signature }) => `— ${name} ${Buffer.concat([idOf(logKeys[0]?.keyId ?? 0), signature]).toString('base64')}\n`).join('')}`
     expect(() => openCheckpoint(note, { origin: manifest.origin, logKeys })).toThrow('three lines')
+  })
+})
+
+describe('the files of an export, saved side by side', () => {
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'countersign-export-'))
+    const { text } = await api.call('get', `/ledger/${bank}/policy`).expect(200)
+    await writeFile(join(folder, 'policy'), text)
+  })
+  afterAll(() => rm(folder, { recursive: true }))
+
+  async function save(
+    name: string,
+    { manifest, lines, proof }: Awaited<ReturnType<typeof filesOf>>,
+  ) {
+    await writeFile(join(folder, `${name.replace(/[a-z]+$/, '')}manifest`), manifest)
+    await writeFile(join(folder, `${name.replace(/[a-z]+$/, '')}proof`), Buffer.concat(proof))
+    await writeFile(join(folder, name), Buffer.concat(lines))
+  }
+
+  async function verify(place: string, ...more: readonly string[]) {
+    let said = ''
+    const out = { write: (text: string) => (said += text) } as unknown as NodeJS.WritableStream
+    const argv = [join(folder, place), '--policy', join(folder, 'policy'), ...more]
+    return { code: await verifyCommand(argv, { out }), said }
+  }
+
+  it('are verified by the one command, whichever of them is named', async () => {
+    await save('whole.ndjson', await filesOf(await exported({ from_index: '7', to_index: '900' })))
+    for (const place of ['whole.ndjson', 'whole.manifest', 'whole.proof']) {
+      const { code, said } = await verify(place)
+      expect(said).toContain('Countersign export verification\n\nVERIFIED. It proves what it says.')
+      expect(said).toContain('Nothing is left out of the entries from index 7')
+      expect(code).toBe(0)
+    }
+  })
+
+  it('are each verified in a folder, as JSON a line each', async () => {
+    await save(
+      'some.csv',
+      await filesOf(await exported({ format: 'csv', reason: 'consent_unknown' })),
+    )
+    const { code, said } = await verify('.', '--json')
+    const reports = said
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object)
+    expect(reports).toMatchObject([
+      { what: 'export', place: 'some.csv', verified: true },
+      { what: 'export', place: 'whole.ndjson', verified: true },
+    ])
+    expect(code).toBe(0)
+  })
+
+  it('are not verified where a byte is another, or one of them is missing', async () => {
+    const files = await filesOf(await exported({ from_index: '7', to_index: '900' }))
+    const [lines = Buffer.of()] = files.lines
+    const spoilt = Buffer.from(lines)
+    spoilt.write('X', spoilt.indexOf('"salt":"', 9_000) + 8)
+    await save('spoilt.ndjson', { ...files, lines: [spoilt] })
+    const { code, said } = await verify('spoilt.ndjson')
+    expect(code).toBe(1)
+    expect(said).toContain('NOT VERIFIED. It does not prove what it says.')
+    expect(said).toContain('the lines are not entries of the ledger')
+    await save('spoilt.ndjson', { ...files, proof: [Buffer.alloc(31)] })
+    expect((await verify('spoilt.ndjson')).said).toContain('the proof ends within a hash')
+    await rm(join(folder, 'spoilt.proof'))
+    expect((await verify('spoilt.ndjson')).said).toContain('spoilt.proof: there is no such file')
   })
 })
 

@@ -23,8 +23,16 @@ export function droppedFiles(dropped: readonly Dropped[]): Files {
       }
     },
     list: async (folder) => [...(folders.get(folder) ?? [])],
+    async *pieces(path) {
+      const file = files.get(path)
+      if (file === undefined) throw new SourceError(path, 'there is no such file', { absent: true })
+      for (let at = 0; at < file.size; at += piece_bytes)
+        yield new Uint8Array(await file.slice(at, at + piece_bytes).arrayBuffer())
+    },
   }
 }
+
+const piece_bytes = 1024 * 1024
 
 function topOf(dropped: readonly Dropped[]): string {
   const tops = new Set(dropped.map(([path]) => path.slice(0, Math.max(0, path.indexOf('/')))))

@@ -1,3 +1,4 @@
+import { sha256 } from '@noble/hashes/sha2.js'
 import type { PublicJwk } from '../../ledger/entry.ts'
 import { isJsonObject } from '../../ledger/json_object.ts'
 import { MerkleError } from '../../merkle/errors.ts'
@@ -26,6 +27,7 @@ class NotUsable extends Error {
   override readonly name = 'NotUsable'
 }
 
+const startHash = () => sha256.create()
 const crypto = { hasher: browserHasher, verifyEd25519, verifyJws }
 
 /** Progress is told so often, in bundles of 256 entries. */
@@ -47,7 +49,7 @@ export async function verifyDropped(asked: Asked, tell: (told: Told) => void): P
       const watch = (done: number, of: number) => {
         if (bundles++ % bundles_between === 0) tell({ done, of })
       }
-      tell({ checked: await check({ ...how, crypto, watch }) })
+      tell({ checked: await check({ ...how, crypto, startHash, watch, told: watch }) })
     }
     tell({ end: true })
   } catch (error) {
