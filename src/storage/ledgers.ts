@@ -97,7 +97,7 @@ export async function readLeaves(db: Database, bank: string, which: Which): Prom
     .map(([, leaf]) => leaf)
 }
 
-/** The newest epoch entry below an index, of those that were not detached. */
+/** The newest epoch entry below an index. Epochs are never detached. */
 export const newestEpoch = (
   db: Database,
   bank: string,
@@ -105,7 +105,7 @@ export const newestEpoch = (
 ): Promise<{ n: number } | undefined> =>
   oneEpoch(db, bank, { where: 'n < ? order by n desc', bindings: [below] })
 
-/** The first epoch entry in [from, size), of those that were not detached. */
+/** The first epoch entry in [from, size). */
 export const epochFrom = (
   db: Database,
   bank: string,
