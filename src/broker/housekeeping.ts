@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { purgeBank, purgeGlobal } from '../storage/purge.ts'
 import type { Archive } from '../storage/archive.ts'
@@ -38,6 +39,7 @@ export function startHousekeeping(
   },
 ): () => Promise<void> {
   const stopping = new AbortController()
+  setMaxListeners(0, stopping.signal) // one for each duty that rests
   const banks = [...broker.bankPort.banks.keys()]
   const repeat = async (
     ms: number,

@@ -41,14 +41,23 @@ export async function writeBackup(
     await place.put(pathOf(name, part), sealer.seal(part, Buffer.from(lines)))
     lines = ''
   }
-  for await (const page of pages(db, [...bankPort.banks.keys()])) {
-    const line = `${JSON.stringify(page)}\n`
-    if (lines.length + line.length > limits.part_bytes_max) await flush(false)
-    lines += line
-  }
+  for await (const page of pages(db, [...bankPort.banks.keys()]))
+    for (const line of linesOf(page)) {
+      if (lines !== '' && lines.length + line.length > limits.part_bytes_max) await flush(false)
+      lines += line
+    }
   await flush(true)
   await addBackup(db, { place: place.place, name })
   return name
+}
+
+/** A page as lines that fit in a part; a single row does, by what its columns can hold. */
+function linesOf(page: KeptPage): string[] {
+  const line = `${JSON.stringify(page)}\n`
+  const { rows } = page
+  if (line.length <= limits.part_bytes_max || rows.length === 1) return [line]
+  const half = Math.ceil(rows.length / 2)
+  return [rows.slice(0, half), rows.slice(half)].flatMap((some) => linesOf({ ...page, rows: some }))
 }
 
 async function* pages(db: Broker['db'], banks: readonly string[]): AsyncGenerator<KeptPage> {

@@ -15,6 +15,7 @@ import { addExport } from '../storage/exports.ts'
 import { nodeHasher, verifyEd25519 } from '../storage/node_crypto.ts'
 import { addRestore, findRestore, insertState, occupiedTables } from '../storage/restoring.ts'
 import { recomputedHashes } from '../storage/signed.ts'
+import type { Finding } from '../verifier/report.ts'
 import { limits as sourceLimits, readHashes, type LedgerSource } from '../verifier/source.ts'
 import { verifyLedger, type Crypto } from '../verifier/verify.ts'
 import { archivedSizes, archiveSource } from './archive_source.ts'
@@ -111,9 +112,7 @@ async function openExport({ broker, bank, archive, policy, crypto }: Restoring):
   })
   if (findings.length > 0)
     throw new RestoreRefused(
-      [`the export in ${source.place} is not sound:`, ...findings.map(({ detail }) => detail)].join(
-        '\n- ',
-      ),
+      [`the export in ${source.place} is not sound:`, ...findings.map(wordsOf)].join('\n- '),
     )
   const origin = ledgerOrigin(broker.issuer, bank)
   for (const { size, note } of notes) {
@@ -126,6 +125,9 @@ async function openExport({ broker, bank, archive, policy, crypto }: Restoring):
   }
   throw new RestoreRefused(`${archive.place} has no export of ${bank}`)
 }
+
+const wordsOf = ({ index, detail }: Finding) =>
+  index === undefined ? detail : `entry ${index}: ${detail}`
 
 /** Refuses an export that ends before, or differs from, what is known to have been signed. */
 async function checkReached(work: Restoring, found: Export): Promise<void> {
