@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { withClient } from '../../sandbox/postgres_database.ts'
 import { closeLedger } from '../../src/broker/close_ledger.ts'
 import { eraseLink, TokensNotEnded } from '../../src/broker/erase_link.ts'
+import { DoorUnavailable } from '../../src/broker/append.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { erasure_consents_max } from '../../src/ledger/entry.ts'
@@ -177,15 +178,26 @@ it('by two at once is entered once', async () => {
   expect(both.map(({ erased }) => erased).toSorted((a, b) => a - b)).toEqual([0, 1])
 })
 
-it('has one order with a grant under the same link: never an active consent without its key', async () => {
+it('before a grant that was prepared under the link leaves no active consent without its key', async () => {
   const customer = randomUUID()
   const first = await link(customer)
-  await Promise.allSettled([erase(first), link(customer), erase(first), link(customer)])
+  await revokeConsent(broker, {
+    ...{ bank: 'citi', consentId: first, by: 'customer', reason: 'USER_ACTION' },
+  })
+  // The erasure comes between what a grant stores and its draft.
+  const append: Broker['door']['append'] = async (bank, draft) => {
+    if (draft.names.identical !== undefined) await erase(first)
+    return broker.door.append(bank, draft)
+  }
+  const late = { ...broker, door: { ...broker.door, append } }
+  const granting = linkedConsent(late, 'citi', { tokens: tokensOf(customer), customer })
+  await expect(granting).rejects.toThrow(DoorUnavailable)
   const keyless = await asOwner(
     `select c.id from consents c left join link_keys k on k.bank_id = c.bank_id and k.link_id = c.link_id
      where c.state = 'active' and k.link_id is null`,
   )
   expect(keyless).toEqual([])
+  expect(await rowsOf(await link(customer), customer)).toMatchObject({ links: 1, keys: 1 })
 })
 
 it('is done again to what a backup brought back', async () => {

@@ -52,3 +52,12 @@ it('knows no consent that there is not', async () => {
     err: 'consent unknown\n',
   })
 })
+
+it('erases the link behind a consent, once', async () => {
+  const erase = () => at.countersign('erase', '--consent', consent)
+  const said = `the link behind ${consent}`
+  expect(await erase()).toEqual({ code: 0, out: `${said} is erased, with 1 consent\n`, err: '' })
+  const last = (await entriesOf(at.broker, 'first-bank')).at(-1)
+  expect(last).toMatchObject({ kind: 'erasure', body: { consents: [consent] } })
+  expect(await erase()).toEqual({ code: 0, out: `${said} was erased before\n`, err: '' })
+})
