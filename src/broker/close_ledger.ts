@@ -1,5 +1,5 @@
 import { activeConsents } from '../storage/expiries.ts'
-import { publishCheckpoint } from '../storage/signed.ts'
+import { servedCheckpoint } from './served_checkpoint.ts'
 import { ReleasesStopped } from './append.ts'
 import type { Broker } from './broker.ts'
 import { proveEntry } from './prove_entry.ts'
@@ -52,7 +52,7 @@ async function enterClose(
   { bank, reason }: { bank: string; reason: string },
 ): Promise<number | 'active'> {
   const why = await broker.signer.sign(bank)
-  const signed = await publishCheckpoint(broker.db, bank)
+  const signed = await servedCheckpoint(broker, bank)
   if (why !== undefined || signed === undefined)
     throw new ReleasesStopped(why ?? 'nothing is signed yet')
   const checkpoint = Buffer.from(signed.note).toString('base64url')
