@@ -1,8 +1,8 @@
 import type { Filters } from './filters.ts'
 import { writeFilters } from './filters.ts'
-import type { Counted, Step } from './charted.ts'
-import { bytesOfListed } from './listed.ts'
-import { ask, askJson, askText, NotServed } from './served.ts'
+import { decodeBase64 } from '../../merkle/encoding.ts'
+import { unsaid_key, type Counted, type Step } from './charted.ts'
+import { ask, askJson, NotServed } from './served.ts'
 
 /** The answers of the Audit API that the console reads, as openapi.yaml describes them. Nothing in them is believed unproven. */
 
@@ -29,12 +29,6 @@ export interface EntriesPage {
   readonly page: { readonly next_cursor?: string }
 }
 
-/** One entry: the bytes that it must have if it says what it is said to say, and a tlog-proof for its index. */
-export interface OneEntry {
-  readonly bytes: Uint8Array
-  readonly proof: string
-}
-
 export const page_limit = 50
 
 export function searchEntries(
@@ -48,21 +42,28 @@ export function searchEntries(
   return askJson<EntriesPage>(`/audit/${bank}/entries?${query}`, signal)
 }
 
-/** Reads one entry and its proof. Throws `NotServed` 404 where there is none that is signed and indexed. */
+/** One entry: its exact bytes in base64, and a tlog-proof of it. */
+interface OneEntry {
+  readonly bytes: string
+  readonly proof: string
+}
+
+/** Reads one entry and its proof. Throws `NotServed` 404 where there is none. */
 export async function readOneEntry(
   bank: string,
   index: number,
   signal?: AbortSignal,
-): Promise<OneEntry> {
-  const filters = { from_index: String(index), to_index: String(index + 1) }
-  const [found, proof] = await Promise.all([
-    searchEntries(bank, { filters, limit: 1 }, signal),
-    askText(`/ledger/${bank}/proof/${index}`, signal),
-  ])
-  const [entry] = found.entries
-  const bytes = entry && bytesOfListed(entry)
-  if (bytes === undefined) throw new NotServed(404, `There is no entry ${index} yet.`)
-  return { bytes, proof }
+): Promise<{ bytes: Uint8Array; proof: string }> {
+  const { bytes, proof } = await askJson<OneEntry>(`/audit/${bank}/entries/${index}`, signal)
+  return { bytes: decodeBase64(bytes), proof }
+}
+
+interface ServedSeries {
+  readonly series: readonly {
+    readonly direction: 'release' | 'refusal'
+    readonly value: string
+    readonly points: readonly { readonly at: string; readonly count: number }[]
+  }[]
 }
 
 /** Counts over time, of releases and of refusals. */
@@ -77,7 +78,14 @@ export async function readSeries(
   signal?: AbortSignal,
 ): Promise<SeriesAnswer> {
   const query = new URLSearchParams({ ...range, step, by })
-  return askJson<SeriesAnswer>(`/audit/${bank}/series?${query}`, signal)
+  const { series } = await askJson<ServedSeries>(`/audit/${bank}/series?${query}`, signal)
+  const counted = (wanted: string) =>
+    series
+      .filter(({ direction }) => direction === wanted)
+      .flatMap(({ value, points }) =>
+        points.map(({ at, count: n }) => ({ at, n, key: value === '' ? unsaid_key : value })),
+      )
+  return { releases: counted('release'), refusals: counted('refusal') }
 }
 
 export type ExportFormat = 'ndjson' | 'csv'

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
-import { others_key, peakOf, type Charted, type Step } from './charted.ts'
+import { others_key, peakOf, unsaid_key, type Charted, type Step } from './charted.ts'
 import { count, figure, inWords } from './words.ts'
 
 const dashes: readonly (readonly number[])[] = [[], [8, 4], [2, 4], [12, 4, 2, 4], [4, 2], [1, 2]]
@@ -40,7 +40,12 @@ export function Chart({ title, charted, what }: { title: string; charted: Charte
   )
 }
 
-const labelOf = (key: string) => (key === others_key ? 'All others' : inWords(key))
+const ownWords = new Map([
+  [others_key, 'All others'],
+  [unsaid_key, 'None named'],
+])
+
+const labelOf = (key: string) => ownWords.get(key) ?? inWords(key)
 
 /** A chart in a sentence. */
 export function chartWords(charted: Charted, what: string): string {

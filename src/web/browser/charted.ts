@@ -29,6 +29,9 @@ export const step_seconds: Readonly<Record<Step, number>> = { hour: 3_600, day: 
 export const series_max = 6
 export const others_key = 'others'
 
+/** A release has no reason, and a refusal no purpose. */
+export const unsaid_key = 'unsaid'
+
 /** The step at which a range is readable: hours up to three days. */
 export function stepOf({ from, to }: { from: string; to: string }): Step {
   return Date.parse(to) - Date.parse(from) <= 3 * 86_400_000 ? 'hour' : 'day'

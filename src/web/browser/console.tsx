@@ -146,8 +146,8 @@ function Limits() {
   return (
     <p class="small soft page-limits">
       This page is served by the party under audit, and could lie about its own checks. What it says
-      can be checked without it: export, and verify offline with a verifier and a key from
-      elsewhere.
+      can be checked without it: export, and verify offline with a key from elsewhere and{' '}
+      <a href="/web/verifier/verify.html">a verifier</a> whose hash you compared.
     </p>
   )
 }

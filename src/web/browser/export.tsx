@@ -64,16 +64,22 @@ function Begun({ filters, format }: { filters: Filters; format: ExportFormat }) 
       <Shown loaded={begun} what="export">
         {(id) => {
           const at = `/audit/${bank}/exports/${id}`
+          const name = `${bank}-${id}`
           return (
             <>
               <div class="row">
-                <a class="button" id="get-entries" href={at} download={`export.${format}`}>
+                <a class="button" id="get-entries" href={at} download={`${name}.${format}`}>
                   The entries
                 </a>
-                <a class="button" id="get-manifest" href={`${at}/manifest`} download="manifest">
+                <a
+                  class="button"
+                  id="get-manifest"
+                  href={`${at}/manifest`}
+                  download={`${name}.manifest`}
+                >
                   The signed manifest
                 </a>
-                <a class="button" id="get-proof" href={`${at}/proof`} download="proof">
+                <a class="button" id="get-proof" href={`${at}/proof`} download={`${name}.proof`}>
                   The proof
                 </a>
               </div>
@@ -109,8 +115,12 @@ function Limits() {
         </li>
       </ul>
       <p>
-        Check it on a machine of your own, offline:{' '}
-        <code>node verify.mjs export --policy policy</code>
+        Check the folder on a machine of your own, offline, with{' '}
+        <a href="/web/verifier/verify.mjs">verify.mjs</a> (
+        <code>node verify.mjs folder --policy policy</code>) or by dropping it on{' '}
+        <a href="/web/verifier/verify.html">verify.html</a>. Compare the verifier’s hash with the
+        one that was published, or take it from elsewhere: this copy comes from the party under
+        audit.
       </p>
     </section>
   )
