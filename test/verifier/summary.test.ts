@@ -145,6 +145,10 @@ describe('a summary', () => {
     expect(found({ ...exact, from: at(13) })).toHaveLength(1)
     expect(found({ ...exact, to: at(26) })).toHaveLength(1)
     expect(found({ ...exact, open_end: true })).toHaveLength(1)
+    const { after: __, ...noAfter } = exact.proofs
+    expect(found({ ...exact, open_end: true, proofs: noAfter })).toEqual([
+      'the entry after it is another',
+    ])
     const { to: _, ...oneEnd } = exact
     expect(found(oneEnd)).toHaveLength(1)
     expect(found({ ...exact, from: '0' })).toHaveLength(1)
