@@ -2,7 +2,7 @@ import type { Broker } from '../broker/broker.ts'
 import { revokeConsent } from '../broker/revoke_consent.ts'
 import { embedded_note_chars_max } from '../ledger/embedded_note.ts'
 import { inBank } from '../storage/database.ts'
-import { addRestore, endTokensOfEnded, lostConsents, type Restore } from '../storage/restoring.ts'
+import { addRestore, endUnusedTokens, lostConsents, type Restore } from '../storage/restoring.ts'
 
 /** What a restored ledger goes on with. */
 export interface Resumed {
@@ -39,7 +39,7 @@ export async function resumeLedger(
   }
   const unsigned = await broker.signer.sign(bank)
   await inBank(broker.db, bank, async (tx) => {
-    await endTokensOfEnded(tx, bank)
+    await endUnusedTokens(tx, bank)
     await addRestore(tx, bank, { phase: 'finished', size, note })
   })
   return { size, ended, ...(unsigned === undefined ? {} : { unsigned }) }

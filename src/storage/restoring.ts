@@ -269,13 +269,15 @@ export async function lostConsents(tx: Tx, bank: string): Promise<string[]> {
   return rows.map(({ id }) => id)
 }
 
-/** Has the tokens of consents that ended after the backup ended at the bank. */
-export async function endTokensOfEnded(tx: Tx, bank: string): Promise<void> {
+/** Has the tokens ended at the bank on which no active consent stands: it ended, or got others, after the backup. */
+export async function endUnusedTokens(tx: Tx, bank: string): Promise<void> {
   await tx.raw(
     `insert into outbox (bank_id, id, task, about)
-     select c.bank_id, 'bank_token.revoke ' || t.id, 'bank_token.revoke', t.id
-     from consents c join bank_tokens t on t.bank_id = c.bank_id and t.id = c.bank_token_id
-     where c.bank_id = ? and c.state <> 'active' and t.ended_at is null on conflict do nothing`,
+     select t.bank_id, 'bank_token.revoke ' || t.id, 'bank_token.revoke', t.id
+     from bank_tokens t
+     where t.bank_id = ? and t.ended_at is null and not exists (
+       select from consents c where c.bank_id = t.bank_id and c.bank_token_id = t.id and c.state = 'active')
+     on conflict do nothing`,
     [bank],
   )
 }

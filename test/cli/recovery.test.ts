@@ -207,7 +207,8 @@ describe('a broker', () => {
     const settings = await loseDatabase()
     await countersign(settings, 'migrate')
     const last = (method: string, path: string) =>
-      method === 'GET' && path.includes('other-bank/tile/entries')
+      method === 'GET' && path.includes('other-bank/tile/entries') && ++read === 2
+    let read = 0
     await killed(settings, last, ...theRestore())
     const [first = Buffer.alloc(0)] = await readLeaves(op.broker.db, 'first-bank', {
       from: 0,
@@ -216,6 +217,7 @@ describe('a broker', () => {
     expect(first.length).toBeGreaterThan(0)
     const { code, err } = await countersign(settings, 'serve')
     expect(code).toBe(1)
+    expect(err).toContain('- other-bank is being restored: run "countersign restore" again')
     expect(err).toContain('- other-bank has no ledger: run "countersign ledger open')
     expect(await readFile(kept, 'utf8')).toContain('broker.example/ledger/first-bank\n523\n')
   })

@@ -43,8 +43,8 @@ let broker: TestBroker
 let folder: string
 let archive: Archive
 let backups: Archive
-/** Consents at the time of the backup: that stand, that was revoked since, that was erased since; and one from after it. */
-let [standing, revoked, erased, late]: string[] = []
+/** Consents of the backup: one that stands, and those that were revoked, erased, or replaced since; and one from after it. */
+let [standing, revoked, erased, replaced, late]: string[] = []
 let size = 0
 const marks = memoryMarks()
 
@@ -58,10 +58,12 @@ beforeAll(async () => {
   standing = await linkedConsent(broker, bank.id, { tokens })
   revoked = await linkedConsent(broker, bank.id, { tokens })
   erased = await linkedConsent(broker, bank.id, { tokens })
+  replaced = await linkedConsent(broker, bank.id, { tokens, customer: 'twice' })
   await addEpochs(broker, bank.id, 300)
   await exportLedger(broker, bank.id, archive)
   await writeBackup(broker, { place: backups, key })
   late = await linkedConsent(broker, bank.id, { tokens })
+  await linkedConsent(broker, bank.id, { tokens, customer: 'twice' })
   await release(broker, standing)
   await revoke(broker, revoked)
   await eraseLink(broker, { bank: bank.id, consentId: erased, withoutBank: true })
@@ -140,7 +142,7 @@ const changedByte = (at: number) => (bytes: Buffer) => {
 
 describe('a restored ledger', () => {
   it('is the one that was lost, to the row, and says that it was restored', async () => {
-    expect(await restore()).toEqual({ size, ended: 1 })
+    expect(await restore()).toEqual({ size, ended: 2 })
     const tables = [
       `select n, kind, at, consent_id, leaf from entries where n < ${size} order by n`,
       `select n, hash, total, raised_by from leaf_hashes where n < ${size} order by n`,
@@ -148,7 +150,7 @@ describe('a restored ledger', () => {
       `select recipient, class, purposes, clusters, keys, iat, suspended_at from approvals`,
       `select owner, key, use from ledger_keys order by owner, key`,
       `select id, state, terms, granted_at, expires_at, ended_at, ended_by, ended_cause, revocation_reason
-       from consents where state in ('revoked', 'expired') and id <> '${late}' order by id`,
+       from consents where state in ('revoked', 'expired') and id not in ('${late}', '${replaced}') order by id`,
       `select size, note from checkpoints order by size`,
     ]
     for (const sql of tables) expect(await rowsOf(empty, sql)).toEqual(await rowsOf(lost, sql))
@@ -184,12 +186,13 @@ describe('a restored ledger', () => {
     const stateOf = async (id = '') => (await findConsent(restored.db, bank.id, id))?.consent
     expect(await stateOf(standing)).toMatchObject({ state: 'active' })
     expect(await stateOf(revoked)).toMatchObject({ state: 'revoked', ended: { by: 'customer' } })
-    expect(await stateOf(late)).toMatchObject({ state: 'revoked', ended: { by: 'operator' } })
+    for (const id of [late, replaced])
+      expect(await stateOf(id)).toMatchObject({ state: 'revoked', ended: { by: 'operator' } })
     const links = `select id, profile_index, login_index, recipient_sub, sealed from links
       where id = (select link_id from consents where id = '${standing}')`
     expect(await rowsOf(empty, links)).toEqual(await rowsOf(lost, links))
     const tasks = `select count(*)::int as count from outbox where task = 'bank_token.revoke'`
-    expect(await rowsOf(empty, tasks)).toEqual([{ count: 1 }])
+    expect(await rowsOf(empty, tasks)).toEqual([{ count: 2 }])
   })
 
   it('does not bring back who was erased after the backup', async () => {
@@ -206,12 +209,12 @@ describe('a restored ledger', () => {
     })
     for (const table of ['links', 'link_keys'])
       expect(await rowsOf(empty, `select count(*)::int as count from ${table}`)).toEqual([
-        { count: 2 },
+        { count: 3 },
       ])
   })
 
   it('without a backup ends every consent that was active', async () => {
-    expect(await restore({ backup: undefined })).toEqual({ size, ended: 2 })
+    expect(await restore({ backup: undefined })).toEqual({ size, ended: 3 })
     expect(await release(restored, standing ?? '')).toMatchObject({ kind: 'refused' })
     await replayLedger(restored, bank.id)
   })
@@ -334,7 +337,7 @@ describe('a restore', () => {
       draft.urgent === true ? Promise.reject(new Error('died')) : append(id, draft)
     await expect(restore()).rejects.toThrow('died')
     restored.door.append = append
-    expect(await restore()).toEqual({ size, ended: 1 })
+    expect(await restore()).toEqual({ size, ended: 2 })
     const state = await replayLedger(restored, bank.id)
     expect([...state.restores.keys()]).toEqual([size])
   })
