@@ -63,6 +63,7 @@ async function measure(): Promise<Figures> {
       verify_per_s: growth.verify.one_thread_per_s,
       verify: { ...growth.verify },
     }),
+    ...(growth && { ...growth.audit, audit_query: { ...growth.audit.audit_query } }),
     rss_mb: {
       ...(release && { broker: release.rss_bytes / 2 ** 20 }),
       ...(growth && { verify: growth.verify.rss_mb }),

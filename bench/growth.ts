@@ -7,6 +7,7 @@ import { encodeBundle, parseTilePath, tileWidth } from '../src/merkle/tiles.ts'
 import { databaseTiles, findLedger, readLeaves } from '../src/storage/ledgers.ts'
 import { publishCheckpoint } from '../src/storage/signed.ts'
 import { bank, fillTo, startAppending, type Appending } from './append.ts'
+import { measureAudit, type AuditFigures } from './audit.ts'
 import type { Stage } from './stage.ts'
 import { median } from './statistics.ts'
 import type { VerifyFigures } from './verify_main.ts'
@@ -20,13 +21,14 @@ const waves_per_slice = 12
 const wave_entries = 64
 
 export interface GrowthFigures {
+  readonly audit: AuditFigures
   /** Cost of an append in a database of a million entries, over that in one of ten thousand. */
   readonly append_growth: number
   readonly verify: Verifying
 }
 
 /**
- * Fills one of two databases, otherwise alike, to a million entries through the door, measures appends in both in turn, and
+ * Fills one of two databases, otherwise alike, to a million entries through the door, measures appends and audits in both in turn, and
  * verifies the large ledger from its files.
  */
 export async function measureGrowth(stage: Stage): Promise<GrowthFigures> {
@@ -39,11 +41,12 @@ export async function measureGrowth(stage: Stage): Promise<GrowthFigures> {
   try {
     await fillTo(large, large_entries)
     const append_growth = await compare(small, large)
+    const audit = await measureAudit({ small, large })
     const files = join(stage.folder, 'large_ledger')
     const smallFiles = join(stage.folder, 'small_ledger')
     await writeFiles(large.broker, files)
     await writeFiles(small.broker, smallFiles)
-    return { append_growth, verify: await verifyFiles(files, smallFiles) }
+    return { append_growth, audit, verify: await verifyFiles(files, smallFiles) }
   } finally {
     await small.close()
     await large.close()

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { factsOf } from '../ledger/facts.ts'
 import {
   clearSome,
@@ -27,10 +28,13 @@ export async function indexLedger(broker: Broker, bank: string): Promise<void> {
   const before = await indexProgress(broker.db, bank)
   if (before.clearing) while (!(await clearSome(broker.db, bank)));
   for (let at = before; at.size < at.signed;) {
+    const began = performance.now()
     const batch = await readBatch(broker, bank, at)
     if (batch.length === 0) throw new IndexLags(`entry ${at.size} cannot be read`)
     if (!(await insertIndexed(broker.db, bank, batch))) break
     at = { ...at, size: at.size + batch.length, at: batch.at(-1)?.at ?? '' }
+    // As long as it has worked it leaves processor and database to others: it is behind, and nobody's release waits for it.
+    if (at.size < at.signed) await sleep(performance.now() - began)
   }
   const { lag_ms, size, signed } = await indexProgress(broker.db, bank)
   if (lag_ms > index_lag_ms_max)

@@ -99,6 +99,9 @@ export async function facetsOf(
   return rows.map(({ id }) => id)
 }
 
+/** More rows are not merged: so many combinations are common ones, which are found along the ledger itself. */
+const merged_rows_max = 20_000
+
 /**
  * The statement of a search. One for facts alone merges a short scan for each combination of them, so it takes as long in a
  * ledger of a million entries as in one of ten thousand, however rare or common what is asked for is.
@@ -128,12 +131,12 @@ export function searchStatement(
       sql: `select e.n from audit_entries e where e.consent_id = :consent and ${among}${range('e')}`,
       bindings: { ...bindings, consent },
     }
-  if (facets !== undefined)
+  if (facets !== undefined && facets.length * limit <= merged_rows_max)
     return {
       sql: `select found.n from unnest(:facets::integer[]) as f(id)
         cross join lateral (select e.n from audit_entries e where e.facet = f.id and ${range('e')}) found
         order by found.n ${order} limit :limit`,
       bindings,
     }
-  return { sql: `select e.n from audit_entries e where ${range('e')}`, bindings }
+  return { sql: `select e.n from audit_entries e where ${among}${range('e')}`, bindings }
 }
