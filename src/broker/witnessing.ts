@@ -180,14 +180,14 @@ function turnOf(
 ): number | undefined {
   const cadence = cadence_ms(way, name)
   const own = states.get(formatVkey(vkey))
-  if (own === undefined) return newest.size
+  const { size, age_ms } = own ?? { size: 0, age_ms: Infinity }
   const waits = hurried && cadence <= times.hurried_ms_max ? 0 : cadence - times.early_ms
-  if (own.age_ms < waits) return undefined
+  if (age_ms < waits) return undefined
   const seldom = way.witnesses.filter((other) => cadence_ms(way, other.name) > cadence)
   const anchor = Math.max(0, ...seldom.map((other) => states.get(vkeyOf(other))?.size ?? 0))
-  if (own.size < anchor) return anchor
-  if (own.size < newest.size) return newest.size
-  return own.age_ms >= Math.max(cadence, times.refresh_ms) ? newest.size : undefined
+  if (size < anchor) return anchor
+  if (size < newest.size) return newest.size
+  return age_ms >= Math.max(cadence, times.refresh_ms) ? newest.size : undefined
 }
 
 /** Submits one size to one witness, and acts on what it says. */
