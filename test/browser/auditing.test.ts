@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Browser, Page, Route } from 'playwright-core'
 import { chromiumPath, launchChromium } from '../support/chromium.ts'
@@ -58,6 +59,9 @@ const tamper = (page: Page, path: string, change: (text: string) => string) =>
     const response = await route.fetch({ headers })
     await route.fulfill({ response, body: change(await response.text()) })
   })
+
+/** The console's script, gzipped. */
+const script_bytes_max = 150 * 1024
 
 const inBrowser = chromiumPath === undefined ? describe.skip : describe
 
@@ -199,6 +203,13 @@ inBrowser('the console, in a browser', () => {
       expect(await page.textContent('#policy-changed')).toContain('another policy')
       await context.close()
     })
+  })
+
+  it('shows nothing before the login, and its script is small', async () => {
+    const page = await (await fetch(`${app.issuer}/console/${bank}`)).text()
+    expect(page).not.toContain('console.js') // nothing before the login
+    const script = gzipSync(await readFile('dist/web/console.js'))
+    expect(script.length).toBeLessThanOrEqual(script_bytes_max)
   })
 
   it('says in words what is not there, and what to do', async () => {

@@ -16,12 +16,17 @@ export class NotServed extends Error {
 }
 
 /** An answer of this origin, with the session's cookie. Throws `NotServed`. */
-export async function ask(path: string, signal?: AbortSignal): Promise<Response> {
+export async function ask(
+  path: string,
+  signal?: AbortSignal,
+  cache: RequestCache = 'default',
+): Promise<Response> {
   let response: Response
   try {
     response = await fetch(path, {
       credentials: 'same-origin',
       redirect: 'error',
+      cache,
       ...(signal && { signal }),
     })
   } catch (error) {
@@ -38,6 +43,10 @@ export async function ask(path: string, signal?: AbortSignal): Promise<Response>
 
 export const askText = async (path: string, signal?: AbortSignal): Promise<string> =>
   (await ask(path, signal)).text()
+
+/** As `askText`, and never from the browser's cache: an older checkpoint would look like a roll-back. */
+export const askFreshText = async (path: string, signal?: AbortSignal): Promise<string> =>
+  (await ask(path, signal, 'no-store')).text()
 
 export const askJson = async <T>(path: string, signal?: AbortSignal): Promise<T> =>
   (await (await ask(path, signal)).json()) as T

@@ -3,7 +3,7 @@ import { openUnderPolicy, type Policy, type WitnessedCheckpoint } from '../../me
 import { proveConsistency, type TileReader } from '../../merkle/proof.ts'
 import { compareWithSeen, type Compared, type SignedTree } from './history.ts'
 import type { Remembered } from './remembered.ts'
-import { askText, servedTiles } from './served.ts'
+import { askFreshText, servedTiles } from './served.ts'
 import type { PageCrypto } from './verification.ts'
 
 /** The newest signed tree, opened under the pinned policy and held against what this browser has seen. */
@@ -32,7 +32,7 @@ export async function newestTree(
   crypto: PageCrypto,
   { bank, policy, remembered }: { bank: string; policy: Policy; remembered: Remembered },
 ): Promise<NewestTree> {
-  const note = await askText(`/ledger/${bank}/checkpoint`)
+  const note = await askFreshText(`/ledger/${bank}/checkpoint`)
   const opened = openChecked(crypto, policy, note)
   const seen = remembered.seen(bank)
   if (seen !== undefined && opened.checkpoint.size < seen.size)
