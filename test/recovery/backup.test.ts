@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { withClient } from '../../sandbox/postgres_database.ts'
@@ -15,6 +15,7 @@ import {
 import type { Archive } from '../../src/storage/archive.ts'
 import { openArchive } from '../../src/storage/archive_place.ts'
 import { insertClient, usualSecurity } from '../../src/storage/clients.ts'
+import { PartChanged } from '../../src/storage/sealed_parts.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { testBank, testBroker, type TestBroker } from '../support/test_broker.ts'
 
@@ -79,6 +80,22 @@ describe('a backup', () => {
       const text = (await readFile(join(folder, 'backups', name, part))).toString('latin1')
       expect(text).not.toMatch(/messenger|page-of-it|someone|citi|link/)
     }
+  })
+
+  it('opens with each part in its place, to its end', async () => {
+    const name = await newestBackup(place)
+    const at = (part: string) => join(folder, 'moved/backups', name, part)
+    const moved = async (move: () => Promise<void>) => {
+      await cp(join(folder, 'backups'), join(folder, 'moved/backups'), { recursive: true })
+      await move()
+      const read = async () => {
+        for await (const _ of readBackup(openArchive(join(folder, 'moved')), { name, key }));
+      }
+      await expect(read()).rejects.toBeInstanceOf(PartChanged)
+      await rm(join(folder, 'moved'), { recursive: true })
+    }
+    await moved(() => rename(at('000001'), at('000001-last'))) // cut off
+    await moved(() => rename(at('000002'), at('000001'))) // one left out
   })
 
   it('counts when it was written to its end, and not before', async () => {
