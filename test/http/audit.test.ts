@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import { withClient } from '../../sandbox/postgres_database.ts'
+import { DoorUnavailable, type Door } from '../../src/broker/append.ts'
 import { grantAudit } from '../../src/broker/grant_audit.ts'
 import { indexLedger } from '../../src/broker/index_ledger.ts'
 import { recordRefusal } from '../../src/broker/record_refusal.ts'
@@ -379,6 +380,34 @@ describe('counts over time', () => {
       { from: range.to, to: range.from },
     ])
       await series(wrong as Record<string, string>).expect(400)
+  })
+})
+
+describe('while nothing can be entered', () => {
+  it('nothing is shown, and whoever goes on with a page is', async () => {
+    await index()
+    const { next_cursor: cursor = '' } = (await found({ limit: 1 })).page
+    const broker = api.broker as { door: Door }
+    const { door } = broker
+    const append = () => Promise.reject(new DoorUnavailable('the ledger is not answering'))
+    broker.door = { ...door, append }
+    try {
+      const range = 'from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z'
+      for (const rest of [
+        'entries',
+        'entries/0',
+        `series?${range}`,
+        'export',
+        'export?format=csv',
+      ]) {
+        const { body, headers } = await api.call('get', `/audit/${bank}/${rest}`, token).expect(503)
+        expect(body).toMatchObject({ code: 'unavailable' })
+        expect(headers).not.toHaveProperty('countersign-export')
+      }
+      await found({ limit: 1, cursor })
+    } finally {
+      broker.door = door
+    }
   })
 })
 
