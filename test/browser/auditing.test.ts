@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import type { Browser, Page, Route } from 'playwright-core'
+import type { Browser, BrowserContext, Page, Route } from 'playwright-core'
 import { chromiumPath, launchChromium } from '../support/chromium.ts'
 import { bank, consoleApp, type ConsoleApp } from '../support/console_app.ts'
 
@@ -37,13 +37,22 @@ async function open(options: Parameters<Browser['newContext']>[0] = {}) {
 
 const visited = new Set<string>()
 
-/** An auditor who has pinned the served policy, having compared it. */
+/** What the browser of an auditor keeps who has logged in and pinned the served policy, having compared it. */
+let kept: Awaited<ReturnType<BrowserContext['storageState']>>
+
+async function keep(): Promise<void> {
+  const { page, context } = await open()
+  await app.open(page, '/trust')
+  await page.check('#compared')
+  await page.click('#pin-served')
+  await page.waitForSelector('#pinned-title')
+  kept = await context.storageState()
+  await context.close()
+}
+
+/** A place of the console, as that auditor sees it. */
 async function pinned(place: string, options?: Parameters<Browser['newContext']>[0]) {
-  const opened = await open(options)
-  await app.open(opened.page, '/trust')
-  await opened.page.check('#compared')
-  await opened.page.click('#pin-served')
-  await opened.page.waitForSelector('#pinned-title')
+  const opened = await open({ ...options, storageState: kept })
   await opened.page.goto(`${app.issuer}/console/${bank}${place}`)
   return opened
 }
@@ -67,9 +76,10 @@ const inBrowser = chromiumPath === undefined ? describe.skip : describe
 
 inBrowser('the console, in a browser', () => {
   beforeAll(async () => {
-    app = await consoleApp({ days: 20 })
+    app = await consoleApp({ days: 10 })
     visited.add(app.issuer)
     browser = await launchChromium()
+    await keep()
   })
   afterAll(async () => {
     await browser.close()
@@ -267,7 +277,7 @@ inBrowser('the console, in a browser', () => {
     )
     expect(await page.textContent('#refusals-words')).toContain('Advertising')
     await page.click('#refusals summary')
-    expect(await page.$$eval('#refusals table tbody tr', (rows) => rows.length)).toBeGreaterThan(15)
+    expect(await page.$$eval('#refusals table tbody tr', (rows) => rows.length)).toBeGreaterThan(8)
     await page.click('nav[aria-label="Split the charts by"] >> text=Recipient')
     await page.waitForSelector('#refusals-words:has-text("data-trader")')
     await page.click('#refusals .legend input >> nth=0')

@@ -131,6 +131,7 @@ function VerifiedHere({
   useAnnouncement(outcome === undefined ? undefined : `Entry ${index}: ${announced[outcome]}`)
   useEffect(() => {
     document.documentElement.dataset['verified'] = outcome ?? ''
+    return () => delete document.documentElement.dataset['verified']
   }, [outcome])
   if (policy === undefined) return <Unpinned />
   return (
