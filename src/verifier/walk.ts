@@ -93,16 +93,15 @@ interface Tools {
   readonly watch?: Watch | undefined
 }
 
-/** The rule `epoch` is checked beside the others, so that a violation of it may be found after one of a later entry. */
+/**
+ * The sum tree is checked beside the other rules, and so a wrong epoch may be found after a violation. It comes before it all the same:
+ * only entries that broke no rule were counted.
+ */
 async function takeSums(walk: Walk, trees: Trees): Promise<void> {
   walk.summed = await trees.summed()
   const { wrong } = walk.summed
-  if (wrong !== undefined && wrong < (walk.violation?.index ?? Infinity))
-    walk.violation = new Violation(
-      wrong,
-      'epoch',
-      'its sum tree is not that of the entries before it',
-    )
+  const detail = 'its sum tree is not that of the entries before it'
+  if (wrong !== undefined) walk.violation = new Violation(wrong, 'epoch', detail)
 }
 
 type Growth = { readonly root: Hash } | { readonly leaf: Hash }
