@@ -369,8 +369,16 @@ export function readEntry(bytes: Uint8Array): Entry {
   }
   const kind = kindOf(text)
   const read = entries.get(kind)
+  if (!text.endsWith(',"v":1}')) refuseVersion(text)
   if (read === undefined) throw new CanonicalError(`unknown kind ${kind}`)
   return readWhole(read, text)
+}
+
+/** Says of an entry of another version what it takes; what ends otherwise is refused by its form. */
+function refuseVersion(text: string): void {
+  const [, version] = /,"v":(\d{1,16})\}$/.exec(text) ?? []
+  if (version !== undefined && version !== '1')
+    throw new CanonicalError(`format version ${version}: it takes a newer verifier`)
 }
 
 /**
