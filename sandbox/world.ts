@@ -134,6 +134,8 @@ export async function openWorld({
       marks: join(directory, 'marks'),
       epochSeconds,
       statementSlackSeconds,
+      archive: { seconds: 3_600, entries: 65_536 },
+      backup: { seconds: 86_400 },
       rateLimits: { kept: 'memory', budgets: rateLimits },
       logLevel: 'warn',
       sandbox: true,

@@ -50,12 +50,12 @@ export interface Config {
    * quorum that is waited for. `WITNESS_CADENCE_FILE`: `{"<witness>":seconds}`, how often each is asked at most. Default 1.
    */
   readonly witnesses?: WitnessConfig
-  /** `EPOCH_SECONDS`: how often totals are published while a ledger grows. Default 3600. */
+  /** `EPOCH_SECONDS`: how often totals are published while a ledger grows. Default 3,600. */
   readonly epochSeconds: number
   /** `STATEMENT_SLACK_SECONDS`: how far banks' clocks may be from ours, and how long we may wait for a bank. Default 120. */
   readonly statementSlackSeconds: number
   /** How ledgers are archived. */
-  readonly archive?: {
+  readonly archive: {
     /** `ARCHIVE`: a folder, or `s3://bucket/prefix`. Absent: they are not, but where a command says where. */
     readonly place?: string
     /** `ARCHIVE_ENDPOINT`: the https origin of S3-compatible storage that is not AWS's; http only on loopback. */
@@ -65,7 +65,7 @@ export interface Config {
     readonly entries: number
   }
   /** How what no ledger holds is backed up. */
-  readonly backup?: {
+  readonly backup: {
     /** `BACKUP`: a folder, or `s3://bucket/prefix`. Absent: it is not, but where a command says where. */
     readonly place?: string
     /** `BACKUP_KEY_FILE`: 32 bytes, base64url. Encrypts backups. */
@@ -100,7 +100,7 @@ export function isConfigured(env: Environment = process.env): boolean {
   return env['DATABASE_URL'] !== undefined || env['DATABASE_URL_FILE'] !== undefined
 }
 
-/** `DATABASE_OWNER_URL`: the owner of the tables, for `countersign migrate` alone. Throws `ConfigError`. */
+/** `DATABASE_OWNER_URL`: the owner of the tables, for `countersign migrate` and `detach` alone. Throws `ConfigError`. */
 export function loadOwnerUrl(env: Environment = process.env): string {
   const url = env['DATABASE_OWNER_URL']
   if (url === undefined) throw new ConfigError('DATABASE_OWNER_URL is not set')
@@ -137,8 +137,8 @@ export function loadConfig(env: Environment = process.env): Config {
       budgets:
         env['RATE_LIMITS_FILE'] === undefined ? rateLimits : read.budgets('RATE_LIMITS_FILE'),
     },
-    ...archive(env, read),
-    ...backup(env, read),
+    archive: archiveConfig(env, read),
+    backup: backupConfig(env, read),
     ...readsPerDay(env, read),
     logLevel: env['LOG_LEVEL'] ?? 'info',
     sandbox: false,
@@ -157,15 +157,13 @@ function clientCertificate(
   return { clientCertificate: { cert: file(keys[0]), key: file(keys[1]) } }
 }
 
-function archive(env: Environment, read: Settings): Pick<Config, 'archive'> {
+function archiveConfig(env: Environment, read: Settings): Config['archive'] {
   const [place, endpoint] = ['ARCHIVE', 'ARCHIVE_ENDPOINT']
   return {
-    archive: {
-      ...(env[place] === undefined ? {} : { place: read.text(place) }),
-      ...(env[endpoint] === undefined ? {} : { endpoint: read.issuer(endpoint) }),
-      seconds: read.integer('ARCHIVE_SECONDS', { fallback: 3_600, max: 86_400 }),
-      entries: read.integer('ARCHIVE_ENTRIES', { fallback: 65_536, max: 10_000_000 }),
-    },
+    ...(env[place] === undefined ? {} : { place: read.text(place) }),
+    ...(env[endpoint] === undefined ? {} : { endpoint: read.issuer(endpoint) }),
+    seconds: read.integer('ARCHIVE_SECONDS', { fallback: 3_600, max: 86_400 }),
+    entries: read.integer('ARCHIVE_ENTRIES', { fallback: 65_536, max: 10_000_000 }),
   }
 }
 
@@ -184,14 +182,12 @@ function witnessConfig(env: Environment, read: Settings): Pick<Config, 'witnesse
   return { witnesses: { policy, cadence_s } }
 }
 
-function backup(env: Environment, read: Settings): Pick<Config, 'backup'> {
+function backupConfig(env: Environment, read: Settings): Config['backup'] {
   const [place, key] = ['BACKUP', 'BACKUP_KEY_FILE']
   return {
-    backup: {
-      ...(env[place] === undefined ? {} : { place: read.text(place) }),
-      ...(env[place] === undefined && env[key] === undefined ? {} : { key: read.bytes32(key) }),
-      seconds: read.integer('BACKUP_SECONDS', { fallback: 86_400, max: 2_592_000 }),
-    },
+    ...(env[place] === undefined ? {} : { place: read.text(place) }),
+    ...(env[place] === undefined && env[key] === undefined ? {} : { key: read.bytes32(key) }),
+    seconds: read.integer('BACKUP_SECONDS', { fallback: 86_400, max: 2_592_000 }),
   }
 }
 

@@ -94,7 +94,6 @@ export async function compose(config: Config, places: readonly Archive[] = []): 
     signer,
     keys,
     marks: marks.store,
-    ...(archive === undefined ? {} : { archive }),
     bankPort: banks.port,
     witnessing,
     vault: openVault(config.masterKey),
@@ -125,7 +124,7 @@ export async function compose(config: Config, places: readonly Archive[] = []): 
 }
 
 function archiveOf({ archive }: Config): Archive | undefined {
-  return archive?.place === undefined ? undefined : openArchive(archive.place, archive)
+  return archive.place === undefined ? undefined : openArchive(archive.place, archive)
 }
 
 function limitingOf({ rateLimits, masterKey }: Config, db: Database): RateLimiting {
@@ -196,18 +195,19 @@ export async function serve(config: Config): Promise<Serving> {
     }
   } catch (error) {
     await close()
+    backups?.place.close()
     throw error
   }
 }
 
 function backupsOf({ archive, backup }: Config) {
-  if (backup?.place === undefined || backup.key === undefined) return undefined
-  const place = openArchive(backup.place, { endpoint: archive?.endpoint })
+  if (backup.place === undefined || backup.key === undefined) return undefined
+  const place = openArchive(backup.place, { endpoint: archive.endpoint })
   return { place, key: backup.key, seconds: backup.seconds }
 }
 
-const exportsOf = ({ archive }: Broker, config: Config) =>
-  archive && config.archive && { ...config.archive, archive }
+const exportsOf = ({ db: { archive } }: Broker, { archive: { seconds, entries } }: Config) =>
+  archive && { archive, seconds, entries }
 
 async function refuseUnfit(broker: Broker, config: Config): Promise<void> {
   const pending = await pendingMigrations(config.databaseUrl)

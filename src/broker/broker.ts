@@ -1,4 +1,3 @@
-import type { Archive } from '../storage/archive.ts'
 import type { Database } from '../storage/database.ts'
 import type { Class } from '../consent/class.ts'
 import type { Reconciled } from '../ledger/entry.ts'
@@ -21,8 +20,6 @@ export interface Broker {
   /** The key of each bank's ledger. */
   readonly keys: ReadonlyMap<string, LedgerKey>
   readonly marks: MarkStore
-  /** Where ledgers are exported to; absent where they are not. */
-  readonly archive?: Archive
   readonly bankPort: BankPort
   readonly witnessing: Witnessing
   readonly vault: Vault

@@ -1,5 +1,5 @@
 import { BankRefused, BankUnavailable, type Bank } from '../broker/bank_port.ts'
-import type { Broker } from '../broker/broker.ts'
+import { bankNamed, type Broker } from '../broker/broker.ts'
 import { canonical } from '../ledger/canonical.ts'
 import { readEntry } from '../ledger/entry.ts'
 import { random128 } from '../storage/ids.ts'
@@ -29,8 +29,7 @@ async function list(): Promise<number> {
 /** Everything that must hold before customers of the bank are asked, each said by itself. */
 async function check(id: string): Promise<number> {
   return withBroker(async (broker) => {
-    const bank = broker.bankPort.banks.get(id)
-    if (bank === undefined) throw new UsageError('there is no such bank in the directory')
+    const bank = bankNamed(broker, id)
     const problems = await Promise.all([
       ledgerProblem(broker, bank),
       loginProblem('login', () =>

@@ -1,23 +1,22 @@
 import { loadConfig, loadOwnerUrl } from '../config.ts'
 import { openArchive } from '../storage/archive_place.ts'
 import { detachEntries } from '../storage/detach.ts'
-import { parseOptions, UsageError } from './arguments.ts'
+import { integerOf, parseOptions, UsageError } from './arguments.ts'
 
 const day_ms = 86_400_000
 
 /** What banks' statements are compared with stays in the database. */
-const days_min = 60
+const days_allowed = { min: 60, max: 36_500 }
+const rows_allowed = { min: 1, max: 999_999_999 }
 
 /** `countersign detach`: old entries leave the database for the archive that holds them, as the database's owner. */
 export async function detachCommand(argv: string[]): Promise<number> {
   const options = parseOptions(argv, ['older-than', 'min-rows'])
-  const days = integer(options.one('older-than'), '--older-than')
-  if (days < days_min) throw new UsageError(`--older-than is at least ${days_min}`)
+  const days = integerOf('older-than', options.one('older-than'), days_allowed)
   const before = new Date(Date.now() - days * day_ms)
-  const rowsMin = integer(options.maybe('min-rows') ?? '100000', '--min-rows')
+  const rowsMin = integerOf('min-rows', options.maybe('min-rows') ?? '100000', rows_allowed)
   const { archive: at } = loadConfig()
-  if (at?.place === undefined)
-    throw new UsageError('ARCHIVE is not set: entries have nowhere to go')
+  if (at.place === undefined) throw new UsageError('ARCHIVE is not set: entries have nowhere to go')
   const archive = openArchive(at.place, at)
   try {
     const detached = await detachEntries(loadOwnerUrl(), archive, { before, rowsMin })
@@ -31,9 +30,4 @@ export async function detachCommand(argv: string[]): Promise<number> {
   } finally {
     archive.close()
   }
-}
-
-function integer(text: string, option: string): number {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
-  throw new UsageError(`${option} is not a positive integer`)
 }

@@ -17,12 +17,13 @@ export async function exportCommand(argv: string[]): Promise<number> {
 export const archivedAt =
   (place: string | undefined) =>
   (config: Config): Config =>
-    place === undefined
-      ? config
-      : { ...config, archive: { seconds: 3_600, entries: 65_536, ...config.archive, place } }
+    place === undefined ? config : { ...config, archive: { ...config.archive, place } }
 
 async function exportAll(broker: Broker, only: string | undefined): Promise<void> {
-  const { archive, bankPort } = broker
+  const {
+    db: { archive },
+    bankPort,
+  } = broker
   if (archive === undefined) throw new UsageError('--to is missing, and ARCHIVE is not set')
   const banks = only === undefined ? [...bankPort.banks.keys()] : [bankNamed(broker, only).id]
   for (const bank of banks) {

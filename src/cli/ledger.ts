@@ -1,13 +1,15 @@
 import { writeFile } from 'node:fs/promises'
+import { bankNamed } from '../broker/broker.ts'
 import { closeLedger } from '../broker/close_ledger.ts'
 import type { Ending } from '../ledger/entry.ts'
 import { MerkleError } from '../merkle/errors.ts'
-import { openUnderPolicy, parsePolicy } from '../merkle/policy.ts'
-import { nodeHasher, verifyEd25519 } from '../storage/node_crypto.ts'
+import { openUnderPolicy } from '../merkle/policy.ts'
+import { verifyEd25519 } from '../storage/node_crypto.ts'
 import { insertSigningStop } from '../storage/cosignatures.ts'
 import { witnessStatus } from '../broker/witness_status.ts'
 import { initMark, openLedger } from '../broker/open_ledger.ts'
-import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
+import { parseOptions, readTextArgument, UsageError, type Arguments } from './arguments.ts'
+import { readPolicyFile } from './policy_file.ts'
 import { withBroker } from './with_broker.ts'
 
 /** `countersign ledger open | init-mark | resume | close`. */
@@ -40,9 +42,9 @@ async function open(options: Arguments): Promise<number> {
 function predecessorOf(options: Arguments): Ending | undefined {
   const after = options.maybe('after')
   if (after === undefined) return undefined
-  const note = linesOf(after)
+  const note = `${readTextArgument(after)}\n`
+  const policy = readPolicyFile(options.one('policy'))
   try {
-    const policy = parsePolicy(nodeHasher, linesOf(options.one('policy')))
     openUnderPolicy(verifyEd25519, policy, note)
   } catch (error) {
     if (error instanceof MerkleError)
@@ -51,9 +53,6 @@ function predecessorOf(options: Arguments): Ending | undefined {
   }
   return { checkpoint: Buffer.from(note).toString('base64url'), reason: options.one('reason') }
 }
-
-/** A file of lines, of which the last one ends too. */
-const linesOf = (path: string): string => `${readArgumentFile(path)}\n`
 
 async function close(options: Arguments): Promise<number> {
   const [bank, reason] = [options.one('bank'), options.one('reason')]
@@ -75,7 +74,7 @@ async function setMark(bank: string): Promise<number> {
 /** Lets signing go on after a witness stopped it, unless one of those that answer still contradicts the ledger. */
 async function resume(bank: string): Promise<number> {
   return withBroker(async (broker) => {
-    if (!broker.keys.has(bank)) throw new UsageError(`no bank ${bank} is in the directory`)
+    bankNamed(broker, bank)
     const whys = await broker.witnessing.ask(bank)
     for (const why of whys) process.stdout.write(`${why}\n`)
     const status = await witnessStatus(broker, bank)

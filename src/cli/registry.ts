@@ -15,7 +15,7 @@ import {
   type Client,
 } from '../storage/clients.ts'
 import type { Jwk } from '../storage/jws.ts'
-import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
+import { parseOptions, readTextArgument, UsageError, type Arguments } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
 
 const registration_options = [
@@ -121,7 +121,7 @@ const registrationOptions = (argv: readonly string[], more: readonly string[]) =
 function keysPlace(options: Arguments): Pick<Client, 'jwks' | 'jwksUri'> {
   const [path, jwksUri] = [options.maybe('jwks'), options.maybe('jwks-uri')]
   return {
-    ...(path === undefined ? {} : { jwks: { keys: readKeySet(readArgumentFile(path)) } }),
+    ...(path === undefined ? {} : { jwks: { keys: readKeySet(readTextArgument(path)) } }),
     ...(jwksUri === undefined ? {} : { jwksUri }),
   }
 }
@@ -168,7 +168,7 @@ function authentication(options: Arguments): Authentication {
 
 async function approve(options: Arguments): Promise<number> {
   const bank = options.one('bank')
-  const jws = readArgumentFile(options.one('jws'))
+  const jws = readTextArgument(options.one('jws'))
   const approval = await withBroker((broker) => approveRecipient(broker, { bank, jws }))
   process.stdout.write(`${bank} approves ${approval.recipient} as ${approval.class}\n`)
   return 0

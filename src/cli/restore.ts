@@ -10,7 +10,7 @@ import { restoreLedger } from '../recovery/restore_ledger.ts'
 import { openArchive } from '../storage/archive_place.ts'
 import { parseOptions, UsageError, type Arguments } from './arguments.ts'
 import { archivedAt } from './export.ts'
-import { policyOf, readArgument } from './verify_arguments.ts'
+import { readPolicyFile } from './policy_file.ts'
 import { verifierCrypto as crypto } from './verifier_crypto.ts'
 import { withBroker } from './with_broker.ts'
 
@@ -22,7 +22,7 @@ export async function restoreCommand(argv: string[]): Promise<number> {
   const options = parseOptions(argv, ['from', 'policy', 'bank', 'backup'], ['all'])
   if (options.flag('all') === (options.maybe('bank') !== undefined))
     throw new UsageError('either --bank or --all is needed')
-  const policy = policyOf(await readArgument(options.one('policy')))
+  const policy = readPolicyFile(options.one('policy'))
   const testimonies = await testimoniesOf(policy)
   await withBroker(
     (broker) => restoreAll(broker, { options, policy, testimonies }),
@@ -52,7 +52,7 @@ interface Wish {
 }
 
 async function restoreAll(broker: Broker, { options, policy, testimonies }: Wish): Promise<void> {
-  const { archive } = broker
+  const { archive } = broker.db
   if (archive === undefined) throw new UsageError('--from is missing')
   const from = options.maybe('backup')
   const backup = from === undefined ? undefined : await openBackup(from, loadConfig())
@@ -81,7 +81,7 @@ async function restoreAll(broker: Broker, { options, policy, testimonies }: Wish
 const say = (line: string) => void process.stdout.write(`${line}\n`)
 
 async function openBackup(from: string, { archive, backup }: Config): Promise<KeptFrom> {
-  if (backup?.key === undefined) throw new UsageError('BACKUP_KEY_FILE is not set')
-  const place = openArchive(from, { endpoint: archive?.endpoint })
+  if (backup.key === undefined) throw new UsageError('BACKUP_KEY_FILE is not set')
+  const place = openArchive(from, { endpoint: archive.endpoint })
   return { place, name: await newestBackup(place), key: backup.key }
 }

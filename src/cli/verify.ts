@@ -2,9 +2,9 @@ import type { JWK } from 'jose'
 import { isUrl, openSource } from '../verifier/open_source.ts'
 import { reportText } from '../verifier/report_text.ts'
 import { verifyLedger } from '../verifier/verify.ts'
-import { UsageError } from './arguments.ts'
-import { readAsAuditor, type Get } from './auditor.ts'
-import { readArgument, readVerifyArguments, verifyArgumentsUsage } from './verify_arguments.ts'
+import { readFileArgument, UsageError, type Arguments } from './arguments.ts'
+import { readAsAuditor, type Get } from './read_as_auditor.ts'
+import { readVerifyArguments, verifyArgumentsUsage } from './verify_arguments.ts'
 import { verifyBy, verifyFiles, type VerifyStreams } from './verify_files.ts'
 
 /** What `countersign verify` takes. */
@@ -15,8 +15,8 @@ export const verifyUsage = `<url, folder or file> ${verifyArgumentsUsage} [--cli
  * Resolves to the exit code: 0 when nothing was found wrong, 1 when something was. Throws `UsageError`.
  */
 export async function verifyCommand(argv: string[], streams: VerifyStreams): Promise<number> {
-  const { others, ...given } = await readVerifyArguments(argv, ['client', 'client-key'])
-  const getEntries = await auditorOf(given.place, others)
+  const { given, options } = readVerifyArguments(argv, ['client', 'client-key'])
+  const getEntries = await auditorOf(given.place, options)
   if (!isUrl(given.place)) return verifyFiles(given, streams)
   const source = openSource(given.place, { getEntries })
   const { verified } = await verifyBy(
@@ -30,14 +30,12 @@ export async function verifyCommand(argv: string[], streams: VerifyStreams): Pro
 }
 
 /** Entries over HTTP are read as a registered client, when one is named. */
-async function auditorOf(
-  place: string,
-  { client, 'client-key': keyFile }: { client?: string; 'client-key'?: string },
-): Promise<Get | undefined> {
+async function auditorOf(place: string, options: Arguments): Promise<Get | undefined> {
+  const [client, keyFile] = [options.maybe('client'), options.maybe('client-key')]
   if (client === undefined && keyFile === undefined) return undefined
   if (client === undefined || keyFile === undefined)
     throw new UsageError('--client and --client-key go together')
-  const key = privateKeyOf(await readArgument(keyFile))
+  const key = privateKeyOf(readFileArgument(keyFile))
   if (!isUrl(place)) throw new UsageError('a client reads from a URL only')
   return readAsAuditor(new URL(place), { clientId: client, key })
 }

@@ -1,12 +1,15 @@
-import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { PublicJwk } from '../ledger/entry.ts'
-import { MerkleError } from '../merkle/errors.ts'
-import { parsePolicy, type Policy } from '../merkle/policy.ts'
-import { nodeHasher } from '../storage/node_crypto.ts'
+import type { Policy } from '../merkle/policy.ts'
 import type { Freshness } from '../verifier/report.ts'
-import { UsageError } from './arguments.ts'
+import {
+  integerOf,
+  parsePlaceAndOptions,
+  readFileArgument,
+  UsageError,
+  type Arguments,
+} from './arguments.ts'
+import { readPolicyFile } from './policy_file.ts'
 
 /** What every verification takes, whatever it is of. */
 export interface VerifyArguments {
@@ -27,80 +30,39 @@ export interface VerifyArguments {
 export const verifyArgumentsUsage =
   '--policy <file> [--bank-key <jwk file>] [--against <checkpoint file>] [--max-age <duration>] [--threads <n>] [--resume <file>] [--json]'
 
-const options = {
-  policy: { type: 'string' },
-  json: { type: 'boolean', default: false },
-  against: { type: 'string' },
-  'bank-key': { type: 'string' },
-  'max-age': { type: 'string' },
-  threads: { type: 'string' },
-  resume: { type: 'string' },
-} as const
+const names = ['policy', 'bank-key', 'against', 'max-age', 'threads', 'resume']
 
-const threads_max = 64
+const threads_allowed = { min: 1, max: 64 }
 
-/** Reads the arguments, those named in `more` too, whose values are given back. Throws `UsageError`. */
-export async function readVerifyArguments<Name extends string = never>(
+/** Reads the arguments, and options that are named in `more` beside those of every verification. Throws `UsageError`. */
+export function readVerifyArguments(
   argv: readonly string[],
-  more: readonly Name[] = [],
-): Promise<VerifyArguments & { readonly others: Readonly<Partial<Record<Name, string>>> }> {
-  const others = Object.fromEntries(more.map((name) => [name, { type: 'string' as const }]))
-  const { values, positionals } = parse(argv, others)
-  const { against, json, threads, resume, 'bank-key': bankKey } = values
-  const [place, ...rest] = positionals
-  if (place === undefined || rest.length > 0) throw new UsageError('one place is needed')
-  if (values.policy === undefined)
+  more: readonly string[] = [],
+): { given: VerifyArguments; options: Arguments } {
+  const { place, options } = parsePlaceAndOptions(argv, [...names, ...more], ['json'])
+  const policyFile = options.maybe('policy')
+  if (policyFile === undefined)
     throw new UsageError('--policy is needed: it says which keys to trust')
-  const policy = policyOf(await readArgument(values.policy))
-  return {
+  const policy = readPolicyFile(policyFile)
+  const [bankKey, earlier] = ['bank-key', 'against'].map((name) => {
+    const path = options.maybe(name)
+    return path === undefined ? undefined : readFileArgument(path)
+  })
+  const given: VerifyArguments = {
     place,
-    json,
     policy,
-    freshness: freshnessOf(values['max-age'], policy),
-    bankKey: bankKey === undefined ? undefined : publicKeyOf(await readArgument(bankKey)),
-    earlier: against === undefined ? undefined : await readArgument(against),
-    threads: threadsOf(threads),
-    resume,
-    others: values as Partial<Record<Name, string>>,
+    json: options.flag('json'),
+    freshness: freshnessOf(options.maybe('max-age'), policy),
+    bankKey: bankKey && publicKeyOf(bankKey),
+    earlier,
+    threads: threadsOf(options.maybe('threads')),
+    resume: options.maybe('resume'),
   }
+  return { given, options }
 }
 
-function parse(argv: readonly string[], more: NonNullable<ParseArgsConfig['options']>) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: { ...more, ...options },
-    })
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
-  }
-}
-
-function threadsOf(given: string | undefined): number {
-  if (given === undefined) return availableParallelism()
-  const threads = /^[1-9]\d?$/.test(given) ? Number(given) : NaN
-  if (threads >= 1 && threads <= threads_max) return threads
-  throw new UsageError(`--threads takes a number from 1 to ${threads_max}`)
-}
-
-/** A file named by an argument. Throws `UsageError` when it cannot be read. */
-export async function readArgument(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path)
-  } catch {
-    throw new UsageError(`${path} cannot be read`)
-  }
-}
-
-export function policyOf(file: Buffer): Policy {
-  try {
-    return parsePolicy(nodeHasher, file)
-  } catch (error) {
-    if (error instanceof MerkleError) throw new UsageError(`the policy is wrong: ${error.message}`)
-    throw error
-  }
-}
+const threadsOf = (given: string | undefined): number =>
+  given === undefined ? availableParallelism() : integerOf('threads', given, threads_allowed)
 
 function publicKeyOf(file: Buffer): PublicJwk {
   try {

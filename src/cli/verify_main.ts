@@ -18,7 +18,7 @@ else await workOnTrees(nodeHasher)
 
 async function main(argv: string[]): Promise<number> {
   try {
-    return await verifyFiles(await readVerifyArguments(argv), {
+    return await verifyFiles(readVerifyArguments(argv).given, {
       out: process.stdout,
       err: process.stderr,
       threadModule: new URL(import.meta.url),

@@ -1,13 +1,18 @@
-import { open, readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { MerkleError } from '../merkle/errors.ts'
-import { parsePolicy, type Policy } from '../merkle/policy.ts'
 import { openCosignedDatabase } from '../storage/cosigned_database.ts'
 import { openCosignedFiles } from '../storage/cosigned_files.ts'
 import { errorCode } from '../storage/error_code.ts'
-import { nodeHasher } from '../storage/node_crypto.ts'
 import { serveWitness, type Witnessing } from '../witness/server.ts'
 import { newWitnessKey, readWitnessKey } from '../witness/witness_key.ts'
-import { parseOptions, readArgumentFile, UsageError, type Arguments } from './arguments.ts'
+import {
+  integerOf,
+  parseOptions,
+  readTextArgument,
+  UsageError,
+  type Arguments,
+} from './arguments.ts'
+import { readPolicyFile } from './policy_file.ts'
 
 /** What `countersign witness` takes. */
 export const witnessUsage =
@@ -49,11 +54,10 @@ export async function startWitness(
   argv: string[],
 ): Promise<{ vkey: string; witnessing: Witnessing; end(): Promise<void> }> {
   const options = parseOptions(argv, ['key', 'policy', 'state', 'state-url', 'host', 'port'])
-  const { vkey, signer } = mended(() => readWitnessKey(`${readArgumentFile(options.one('key'))}\n`))
-  const { logs } = await policyAt(options.one('policy'))
+  const { vkey, signer } = mended(() => readWitnessKey(`${readTextArgument(options.one('key'))}\n`))
+  const { logs } = readPolicyFile(options.one('policy'))
   if (logs.length === 0) throw new UsageError('the policy names no log')
-  const port = Number(options.maybe('port') ?? 8090)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError('--port is a port')
+  const port = integerOf('port', options.maybe('port') ?? '8090', { min: 0, max: 65_535 })
   const { store, close } = stateOf(options)
   const witnessing = await serveWitness(
     { logs, signer, store },
@@ -76,15 +80,8 @@ function stateOf(options: Arguments) {
     return { store: openCosignedFiles(folder), close: () => Promise.resolve() }
   if (file === undefined || folder !== undefined)
     throw new UsageError('one of --state, a folder, and --state-url, a file with a URL, is needed')
-  const store = openCosignedDatabase(readArgumentFile(file))
+  const store = openCosignedDatabase(readTextArgument(file))
   return { store, close: store.close }
-}
-
-async function policyAt(path: string): Promise<Policy> {
-  const text = await readFile(path, 'utf8').catch(() => {
-    throw new UsageError(`${path} cannot be read`)
-  })
-  return mended(() => parsePolicy(nodeHasher, text))
 }
 
 function mended<T>(work: () => T): T {

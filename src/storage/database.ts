@@ -7,7 +7,7 @@ export type Tx = Knex.Transaction
 
 export interface Database {
   readonly knex: Knex
-  /** Holds the entries that were detached from the database. */
+  /** Where ledgers are exported to, and where entries are that were detached from the database; absent where none is configured. */
   readonly archive?: Archive | undefined
 }
 

@@ -73,6 +73,8 @@ export async function operator(options: { migrated?: boolean } = {}): Promise<Op
     marks: join(folder, 'marks'),
     epochSeconds: 3_600,
     statementSlackSeconds: 120,
+    archive: { seconds: 3_600, entries: 65_536 },
+    backup: { seconds: 86_400 },
     rateLimits: { kept: 'off', budgets: {} },
     logLevel: 'silent',
     mtls: { authorities: [] },

@@ -77,7 +77,10 @@ it('serves checkpoints under the policy that it serves', async () => {
     let found = await opened()
     for (; found === undefined; found = await opened()) await sleep(50)
     expect(found.cosigners.map(({ name }) => name)).toEqual(['auditor'])
-    expect(await (await get(`/ledger/${id}/witnesses`)).json()).toMatchObject({
+    const status = async () => (await get(`/ledger/${id}/witnesses`)).json()
+    // The cosignature is a row before the quorum is.
+    while (!('witnessed_size' in (await status()))) await sleep(50)
+    expect(await status()).toMatchObject({
       ...{ bank: id, signed_size: found.checkpoint.size, witnessed_size: found.checkpoint.size },
       witnesses: [{ name: 'auditor', url: witness.url, size: found.checkpoint.size, behind: 0 }],
     })
