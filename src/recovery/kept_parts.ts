@@ -132,10 +132,13 @@ export async function storeKept(
       one.consent.state === 'active' && one.kept !== undefined ? [one.consent.id] : [],
     ),
   )
+  // A link that came while the backup was written may be in it without its consents: nothing then says that it was not erased.
+  const named = new Set([...kept.consents.values()].map(({ link_id }) => link_id))
+  const leads = (link: unknown) => named.has(String(link)) && !erased.has(String(link))
   const belongs: Readonly<Record<string, (row: KeptRow) => boolean>> = {
-    links: ({ id }) => !erased.has(String(id)),
-    link_keys: ({ link_id }) => !erased.has(String(link_id)),
-    bank_tokens: ({ link_id }) => !erased.has(String(link_id)),
+    links: ({ id }) => leads(id),
+    link_keys: ({ link_id }) => leads(link_id),
+    bank_tokens: ({ link_id }) => leads(link_id),
     refresh_tokens: ({ consent_id }) => standing.has(String(consent_id)),
     staff: () => true,
   }

@@ -5,7 +5,7 @@ import { parseCheckpoint, type Checkpoint } from '../merkle/checkpoint.ts'
 import { encodeBase64, readText } from '../merkle/encoding.ts'
 import { MerkleError } from '../merkle/errors.ts'
 import { formatNote, parseNote } from '../merkle/note.ts'
-import { openUnderPolicy, type Policy } from '../merkle/policy.ts'
+import { openUnderPolicy, quorumMet, type Policy } from '../merkle/policy.ts'
 import { checkConsistency, proveConsistency, type TreeHead } from '../merkle/proof.ts'
 import { append, emptyEdge, type RightEdge } from '../merkle/tree.ts'
 import { checkpointPath, type Archive } from '../storage/archive.ts'
@@ -140,7 +140,6 @@ async function checkReached(work: Restoring, found: Export): Promise<void> {
     )
   if (mark !== undefined)
     await agree(found, 'the mark', { size: mark.size, root: Buffer.from(mark.root, 'base64') })
-  let witnessed = policy.quorum === 'none' || isWitnessed(work, found)
   for (const { witness, head } of testimonies) {
     if (head === undefined) continue
     if (head.size > checkpoint.size)
@@ -148,9 +147,10 @@ async function checkReached(work: Restoring, found: Export): Promise<void> {
         `${witness} has cosigned ${head.size} entries, and the export ends at ${checkpoint.size}`,
       )
     await agree(found, witness, head)
-    witnessed = true
   }
-  if (!witnessed)
+  const heard = testimonies.flatMap(({ witness, head }) => (head === undefined ? [] : [witness]))
+  // What a quorum says it cosigned, each at its size, is within the export too.
+  if (!quorumMet(policy, heard) && !isWitnessed(work, found))
     throw new RestoreRefused('no checkpoint in the archive was cosigned as the policy asks')
 }
 

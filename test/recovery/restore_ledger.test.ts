@@ -61,6 +61,7 @@ beforeAll(async () => {
   replaced = await linkedConsent(broker, bank.id, { tokens, customer: 'twice' })
   await addEpochs(broker, bank.id, 300)
   await exportLedger(broker, bank.id, archive)
+  await withClient(lost.ownerUrl, (client) => client.query(linkAlone))
   await writeBackup(broker, { place: backups, key })
   late = await linkedConsent(broker, bank.id, { tokens })
   await linkedConsent(broker, bank.id, { tokens, customer: 'twice' })
@@ -70,6 +71,12 @@ beforeAll(async () => {
   await addEpochs(broker, bank.id, 300)
   ;({ size } = await exportLedger(broker, bank.id, archive))
 }, 30_000)
+
+/** As one is in a backup that was begun before its consent was granted, and reached the links after. */
+const linkAlone = `
+  insert into links (bank_id, id, profile_index, login_index, recipient_sub, bank_sub, sealed)
+    values ('citi', 'alone', sha256('profile'), sha256('login'), 'alone at the recipient', 'alone at the bank', 'sealed');
+  insert into link_keys (bank_id, link_id, sealed) values ('citi', 'alone', 'sealed')`
 
 afterAll(async () => {
   await broker.close()
@@ -213,6 +220,15 @@ describe('a restored ledger', () => {
       ])
   })
 
+  it('has no link of which the backup does not say whose consents it is behind', async () => {
+    await restore()
+    for (const [table, id] of [
+      ['links', 'id'],
+      ['link_keys', 'link_id'],
+    ])
+      expect(await rowsOf(empty, `select ${id} from ${table} where ${id} = 'alone'`)).toEqual([])
+  })
+
   it('without a backup ends every consent that was active', async () => {
     expect(await restore({ backup: undefined })).toEqual({ size, ended: 3 })
     expect(await release(restored, standing ?? '')).toMatchObject({ kind: 'refused' })
@@ -278,6 +294,23 @@ describe('a restore is refused', () => {
     const text = policyText().replace('quorum none', `witness w1 ${vkey}\nquorum w1`)
     const policy = parsePolicy(nodeHasher, text)
     await refused({ policy }, /no checkpoint in the archive was cosigned/)
+  })
+
+  it('where witnesses that answer are too few for the policy, though they say the same', async () => {
+    const keys = ['w1', 'w2'].map((name, i) => formatVkey(witnessKey(name, 0x10 + i).vkey))
+    const witnesses = keys.map((vkey, i) => `witness w${i + 1} ${vkey}\n`).join('')
+    const text = policyText().replace(
+      'quorum none',
+      `${witnesses}group both all w1 w2\nquorum both`,
+    )
+    const policy = parsePolicy(nodeHasher, text)
+    const [mark] = restoredMarks.marks.values()
+    const head = { size: mark?.size ?? 0, root: Buffer.from(mark?.root ?? '', 'base64') }
+    const testimonies = [
+      { witness: 'w1', head },
+      { witness: 'w2', silent: 'it is down' },
+    ]
+    await refused({ policy, testimonies }, /no checkpoint in the archive was cosigned/)
   })
 
   it('by a process that holds another key of the ledger', async () => {
