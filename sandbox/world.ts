@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { JWK } from 'jose'
 import { approveRecipient } from '../src/broker/approve_recipient.ts'
 import { ledgerOrigin, type Broker } from '../src/broker/broker.ts'
+import { grantAudit } from '../src/broker/grant_audit.ts'
 import { openLedger } from '../src/broker/open_ledger.ts'
 import type { Class } from '../src/consent/class.ts'
 import { clusterNames } from '../src/consent/cluster.ts'
@@ -248,6 +249,10 @@ async function settle(
     for (const { id } of banks) {
       await register(broker, bankClient(id, backEndOf(id), 'bank', identities))
       await register(broker, bankClient(id, auditorOf(id), 'auditor', identities))
+      await grantAudit(broker, id, {
+        ...{ kind: 'client', auditor: auditorOf(id), grantedBy: 'the compliance desk' },
+        until: new Date(Date.now() + 30 * 86_400_000).toISOString(),
+      })
     }
     for (const client of more) await register(broker, client)
     const approved = [

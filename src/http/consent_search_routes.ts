@@ -4,6 +4,7 @@ import { consentTimeline, type Step } from '../broker/consent_timeline.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { bankIdOf } from '../storage/ids.ts'
 import { searchConsents, type ConsentFilter } from '../storage/consent_search.ts'
+import { requireGrantOfAuditor } from './auditor.ts'
 import { consentSummary, partyTypes } from './fdx_consent.ts'
 import { interaction } from './interaction.ts'
 import { callerOf, exactRouter, notAllowed, type Api } from './resource.ts'
@@ -66,12 +67,13 @@ export function consentSearchRoutes(api: Api): Router {
   return router
 }
 
-/** The bank that the caller acts for and may see, and no other. Throws `OAuthError`. */
+/** The bank that the caller acts for and may see, and no other. Throws `OAuthError`, and what `requireGrantOfAuditor` throws. */
 async function bankOfStaff(api: Api, req: Request): Promise<string> {
   const caller = await callerOf(api, req)
   if (!caller.scopes.includes('audit:read')) requireScope(caller, 'consents:read')
   if (caller.bank === undefined || caller.consentId !== undefined)
     throw insufficientScope('the access token is of no bank')
+  await requireGrantOfAuditor(api, caller)
   return caller.bank
 }
 

@@ -19,6 +19,7 @@ import { parseVkey } from '../merkle/vkey.ts'
 import { findLedger, readLeaves, signedTile } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import { signedSize } from '../storage/signed.ts'
+import { requireGrantOfAuditor } from './auditor.ts'
 import { callerOf, exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
 
 interface OfBank {
@@ -85,12 +86,13 @@ export function ledgerRoutes(api: Api): Router {
   return router
 }
 
-/** Lets whoever may read the entries of the ledger that the path names go on. Throws `OAuthError`. */
+/** Lets whoever may read the entries of the ledger that the path names go on. Throws `OAuthError`, and what `requireGrantOfAuditor` throws. */
 export async function requireReader(api: Api, req: Request): Promise<void> {
   const caller = await callerOf(api, req)
   requireScope(caller, 'ledger:read')
   if (caller.bank !== req.params['bank'])
     throw insufficientScope('the access token is for another ledger', 'ledger:read')
+  await requireGrantOfAuditor(api, caller)
 }
 
 /** Public files may be read by any page: nobody is recognised there. */

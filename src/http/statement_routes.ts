@@ -11,6 +11,7 @@ import {
   type ReconcileEntry,
   type StatementEntry,
 } from '../storage/statements.ts'
+import { requireGrantOfAuditor } from './auditor.ts'
 import { callerOf, exactRouter, notAllowed, type Api } from './resource.ts'
 
 /** A statement's body is at most this long: 50,000 ids and a signature. */
@@ -74,6 +75,7 @@ const forBank =
     requireScope(caller, scope)
     if (caller.bank !== req.params['bank'])
       throw insufficientScope('the access token is for another bank', scope)
+    await requireGrantOfAuditor(api, caller)
     next()
   }
 

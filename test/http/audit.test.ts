@@ -459,6 +459,30 @@ describe('a grant', () => {
     await own().expect(200)
   })
 
+  it('is needed by an auditor for all else that is the bank’s alone, and ends it at once', async () => {
+    const all = api.clientToken('auditor', 'audit:read ledger:read', bank)
+    const answers = async (by: string) => {
+      const paths = [
+        ...[`/ledger/${bank}/tile/entries/000.p/1`, `/ledger/${bank}/statements`],
+        ...[`/ledger/${bank}/summary?from_index=0&to_index=1`, `/consents`],
+        ...[`/consents/${consent}/timeline`, `/ledger/${bank}/sum/99999999`],
+      ]
+      const sent = await Promise.all(paths.map(async (path) => api.call('get', path, by)))
+      return sent.map(({ status, body }) => (status === 403 ? body.code : status))
+    }
+    const good = [200, 200, 200, 200, 200, 404]
+    expect(await answers(all)).toEqual(good)
+    const standing = async () =>
+      standingGrant(api.broker.db, bank, { kind: 'client', auditor: 'auditor' })
+    for (let found = await standing(); found !== undefined; found = await standing())
+      await revokeGrant(api.broker.db, bank, found.id)
+    expect(await answers(all)).toEqual(good.map(() => 'audit_grant_required'))
+    expect(await answers(api.clientToken('back-end', 'consents:read ledger:read', bank))).toEqual(
+      good,
+    )
+    await grant('auditor')
+  })
+
   it('is of an auditor of that bank, and for 400 days at most', async () => {
     for (const auditor of ['support', 'messenger', 'nobody'])
       await expect(grant(auditor)).rejects.toThrow('not registered as an auditor')

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Express } from 'express'
 import supertest, { type Response } from 'supertest'
 import type { Broker } from '../../src/broker/broker.ts'
+import { grantAudit } from '../../src/broker/grant_audit.ts'
 import { createApp } from '../../src/http/app.ts'
 import { openContract } from '../../src/http/contract.ts'
 import { openLog } from '../../src/observe/log.ts'
@@ -323,6 +324,10 @@ beforeAll(async () => {
     ofB: await oauth.client({ bank: b, scopes: scopes.recipient }),
     bankB: await oauth.client({ bank: b, kind: 'bank', scopes: scopes.bank }),
   }
+  await grantAudit(broker, a, {
+    ...{ kind: 'client', auditor: cast.auditor.id, grantedBy: 'the compliance desk' },
+    until: new Date(Date.now() + 3_600_000).toISOString(),
+  })
   // A's ledger is signed as it grows, so that A reads what is its own; B's stands still, to be compared.
   signing = setInterval(() => void broker.signer.sign(a), 500)
   await broker.signer.sign(b)

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import { withClient } from '../../sandbox/postgres_database.ts'
+import { grantAudit } from '../../src/broker/grant_audit.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { page_consents } from '../../src/http/consent_search_routes.ts'
 import { searchStatement, states, type ConsentFilter } from '../../src/storage/consent_search.ts'
@@ -25,6 +26,10 @@ beforeAll(async () => {
   api = await apiApp(database.serviceUrl)
   staff = api.clientToken('support', 'consents:read', bank)
   auditor = api.clientToken('auditor', 'audit:read', bank)
+  await grantAudit(api.broker, bank, {
+    ...{ kind: 'client', auditor: 'auditor', grantedBy: 'the compliance desk' },
+    until: new Date(Date.now() + 3_600_000).toISOString(),
+  })
   elsewhere = api.clientToken('support', 'consents:read', otherBank)
   made['requested'] = await request(bank)
   made['declined'] = await request(bank)

@@ -17,12 +17,12 @@ import { testDatabase, type TestDatabase } from '../support/database.ts'
 const ledger = `/ledger/${otherBank}`
 let database: TestDatabase
 let api: ApiApp
-let auditor: string
+let reader: string
 
 beforeAll(async () => {
   database = await testDatabase()
   api = await apiApp(database.serviceUrl)
-  auditor = api.clientToken('auditor', 'ledger:read', otherBank)
+  reader = api.clientToken('back-end', 'ledger:read', otherBank)
 })
 
 afterAll(async () => {
@@ -38,7 +38,7 @@ async function bytes(path: string): Promise<Buffer> {
 }
 
 async function bundleAt(bundle: Bundle): Promise<Uint8Array[]> {
-  const { body } = await api.call('get', `${ledger}/${tilePath(bundle)}`, auditor).expect(200)
+  const { body } = await api.call('get', `${ledger}/${tilePath(bundle)}`, reader).expect(200)
   return decodeBundle(body, bundle.width)
 }
 
@@ -108,7 +108,7 @@ describe.each([1, 2, 255, 256, 257, 512, 513])('a ledger of %d entries', (size) 
     await growTo(size + 1, { signed: false })
     const beyond = bundleOf(size, size + 1)
     await api.call('get', `${ledger}/${tilePath({ ...beyond, level: 0 })}`).expect(404)
-    await api.call('get', `${ledger}/${tilePath(beyond)}`, auditor).expect(404)
+    await api.call('get', `${ledger}/${tilePath(beyond)}`, reader).expect(404)
     expect(parseCheckpoint(parseNote(await text('checkpoint')).text).size).toBe(size)
   })
 })
@@ -147,7 +147,7 @@ describe('tiles', () => {
   ])('have one path each, and nothing is at %s', async (path) => {
     const { status } = await supertest(api.app).get(`${ledger}/${path}`)
     expect(path.includes('entries') ? 401 : 404).toBe(status)
-    const { status: authenticated } = await api.call('get', `${ledger}/${path}`, auditor)
+    const { status: authenticated } = await api.call('get', `${ledger}/${path}`, reader)
     expect(authenticated).toBe(404)
   })
 })
@@ -171,7 +171,7 @@ describe('entries', () => {
   })
 
   it('are kept by no cache, and given to no other origin', async () => {
-    const { headers } = await api.call('get', path, auditor).expect(200)
+    const { headers } = await api.call('get', path, reader).expect(200)
     expect(headers['cache-control']).toBe('private, no-store')
     expect(headers).not.toHaveProperty('access-control-allow-origin')
     expect(headers).not.toHaveProperty('content-encoding')

@@ -39,7 +39,7 @@ async function open(): Promise<void> {
   database = await testDatabase()
   api = await apiApp(database.serviceUrl)
   posting = api.clientToken('back-end', 'statements:write', bank)
-  reading = api.clientToken('auditor', 'ledger:read', bank)
+  reading = api.clientToken('back-end', 'ledger:read', bank)
   end = at(Date.now() - 3_600_000)
 }
 

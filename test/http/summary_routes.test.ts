@@ -14,7 +14,7 @@ import { testDatabase, type TestDatabase } from '../support/database.ts'
 const ledger = `/ledger/${otherBank}`
 let database: TestDatabase
 let api: ApiApp
-let auditor: string
+let reader: string
 /** The times of the entries, by index; the epochs' indices. */
 let times: string[]
 let epochs: number[]
@@ -22,7 +22,7 @@ let epochs: number[]
 beforeAll(async () => {
   database = await testDatabase()
   api = await apiApp(database.serviceUrl)
-  auditor = api.clientToken('auditor', 'ledger:read', otherBank)
+  reader = api.clientToken('back-end', 'ledger:read', otherBank)
   await refuse(3)
   await signed()
 })
@@ -94,7 +94,7 @@ const passed = { verified: true, findings: [] }
 describe('the public summary', () => {
   it('is not there before the first epoch is signed', async () => {
     await api.call('get', `${ledger}/summary`).expect(404)
-    await api.call('get', `${ledger}/sum/1`, auditor).expect(404)
+    await api.call('get', `${ledger}/sum/1`, reader).expect(404)
     await writeEpoch(api.broker, otherBank, 0)
     await api.call('get', `${ledger}/summary`).expect(404)
   })
@@ -155,7 +155,7 @@ describe('a summary of entries', () => {
     ] as const) {
       const { body, headers, verdict } = await ask(
         `summary?from_index=${from}&to_index=${to}`,
-        auditor,
+        reader,
       )
       expect(headers['cache-control']).toBe('private, no-store')
       expect(headers).not.toHaveProperty('access-control-allow-origin')
@@ -169,7 +169,7 @@ describe('a summary of entries', () => {
   it('is exactly the entries of a time, which its neighbours on both sides show', async () => {
     const [, first = 0, second = 0] = epochs
     const [from, to] = [times[first + 1] ?? '', times[second] ?? '']
-    const { body, verdict } = await ask(`summary?basis=entries&from=${from}&to=${to}`, auditor)
+    const { body, verdict } = await ask(`summary?basis=entries&from=${from}&to=${to}`, reader)
     expect(sound(verdict)).toEqual(passed)
     const start = times.findIndex((at) => at >= from)
     const end = times.findIndex((at) => at >= to)
@@ -183,7 +183,7 @@ describe('a summary of entries', () => {
     ['that has not come', '2998-01-01T00:00:00Z', '2999-01-01T00:00:00Z', true],
     ['of all there is', '2020-01-01T00:00:00Z', '2999-01-01T00:00:00Z', true],
   ])('is proven for a time %s', async (_, from, to, open) => {
-    const { body, verdict } = await ask(`summary?basis=entries&from=${from}&to=${to}`, auditor)
+    const { body, verdict } = await ask(`summary?basis=entries&from=${from}&to=${to}`, reader)
     expect(sound(verdict)).toEqual(passed)
     expect(body.open_end).toBe(open)
     expect(body.to_index - body.from_index).toBe(from < '2021' && open ? times.length : 0)
@@ -219,22 +219,20 @@ describe('a summary of entries', () => {
     'basis=entries',
     'basis=guesses',
   ])('is refused for %s', async (query) => {
-    const { body } = await api.call('get', `${ledger}/summary?${query}`, auditor).expect(400)
+    const { body } = await api.call('get', `${ledger}/summary?${query}`, reader).expect(400)
     expect(body.code).toBe('invalid_request')
   })
 
   it('is not there beyond what is signed', async () => {
     await refuse(1)
     const size = times.length
-    await api
-      .call('get', `${ledger}/summary?from_index=0&to_index=${size + 1}`, auditor)
-      .expect(404)
+    await api.call('get', `${ledger}/summary?from_index=0&to_index=${size + 1}`, reader).expect(404)
   })
 })
 
 describe('a sum proof', () => {
   const sum = async (path: string) => {
-    const { body } = await api.call('get', `${ledger}/${path}`, auditor).expect(200)
+    const { body } = await api.call('get', `${ledger}/${path}`, reader).expect(200)
     return { body, verdict: checkSumProof(body, { policy: await policy(), crypto }) }
   }
 
@@ -262,9 +260,9 @@ describe('a sum proof', () => {
 
   it('is not there for what no signed epoch covers, nor for no range', async () => {
     const newest = epochs.at(-1) ?? 0
-    await api.call('get', `${ledger}/sum/${newest}`, auditor).expect(404)
-    await api.call('get', `${ledger}/sum?from_index=0&to_index=${newest + 1}`, auditor).expect(404)
-    await api.call('get', `${ledger}/sum?from_index=3&to_index=3`, auditor).expect(400)
-    await api.call('get', `${ledger}/sum/x`, auditor).expect(404)
+    await api.call('get', `${ledger}/sum/${newest}`, reader).expect(404)
+    await api.call('get', `${ledger}/sum?from_index=0&to_index=${newest + 1}`, reader).expect(404)
+    await api.call('get', `${ledger}/sum?from_index=3&to_index=3`, reader).expect(400)
+    await api.call('get', `${ledger}/sum/x`, reader).expect(404)
   })
 })
