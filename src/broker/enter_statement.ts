@@ -52,11 +52,28 @@ export async function enterStatement(
   if (Buffer.from(root).toString('base64url') !== body.root)
     throw new StatementRejected('its root is not that of the ids that came with it')
   refuseLimits(body, broker.now())
+  const before = await findFitting(broker, bank, body)
   // Before the entry, so that there is none whose ids are lost; and anew where they were.
   await keepList(broker.db, bank, { root, interactions })
+  return before ?? enter(broker, bank, body)
+}
+
+/**
+ * The entry that says the same; undefined where the statement has its place after the newest. What has none is refused here too, and
+ * not at the door alone: nothing is kept of it, however often it comes.
+ */
+async function findFitting(
+  broker: Broker,
+  bank: string,
+  body: Bodies['statement'],
+): Promise<StatementEntry | undefined> {
+  const [newest] = await statementsBefore(broker.db, bank, { limit: 1 })
   const before = await findStatement(broker, bank, body)
   if (before !== undefined) return before
-  return enter(broker, bank, body)
+  const at = new Date(broker.now()).toISOString()
+  const refused = outOfRange(body, { end: newest?.body.to ?? '', at })
+  if (refused !== undefined) throw new StatementRejected(refused, { outOfOrder: true })
+  return undefined
 }
 
 /** What the entries name as the bank's key, and so what whoever replays them will verify with. */

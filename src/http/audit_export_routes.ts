@@ -15,8 +15,11 @@ import { readFilter, type AskedFilter } from './audit_filter.ts'
 import { auditorOf, requireGrant, type Auditor } from './auditor.ts'
 import { exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
 
-/** Exports, their proofs and manifests that a process makes at the same time. */
-export const exports_at_once_max = 4
+/** Exports, their proofs and manifests that a process makes at the same time: for all, and for one bank, so that none keeps others out. */
+export const exports_at_once_max = { all: 4, bank: 2 } as const
+
+/** Whoever takes nothing for so long is cut off, ms, and goes on under the export's id. */
+const untaken_ms_max = 60_000
 
 const contentTypes: Readonly<Record<ExportFormat, string>> = {
   ndjson: 'application/x-ndjson; charset=utf-8',
@@ -53,7 +56,7 @@ export function auditExportRoutes(api: Api): Router {
     const auditor = await auditorOf(api, req)
     const { format = 'ndjson', ...rest } = begun(req).query
     const filter = readFilter(rest)
-    await atOnce(async () => {
+    await atOnce(auditor.bank, async () => {
       const { bank, actor } = auditor
       await send(auditor, res, await beginExport(broker, bank, { actor, filter, format }))
     })
@@ -61,13 +64,15 @@ export function auditExportRoutes(api: Api): Router {
   only(router, '/audit/:bank/exports/:id', async (req, res) => {
     const auditor = await auditorOf(api, req)
     const { path, query } = again(req)
-    await atOnce(async () => send(auditor, res, await found(auditor, path.id), query.after))
+    await atOnce(auditor.bank, async () =>
+      send(auditor, res, await found(auditor, path.id), query.after),
+    )
   })
   const manifest = contract.reader<{ path: { id: string } }>('getExportManifest')
   only(router, '/audit/:bank/exports/:id/manifest', async (req, res) => {
     const auditor = await auditorOf(api, req)
     const { id } = manifest(req).path
-    await atOnce(async () => {
+    await atOnce(auditor.bank, async () => {
       const note = await exportManifest(broker, auditor.bank, await found(auditor, id))
       res.set({ ...unkept, 'Content-Type': 'text/plain; charset=utf-8' }).send(note)
     })
@@ -76,7 +81,7 @@ export function auditExportRoutes(api: Api): Router {
   only(router, '/audit/:bank/exports/:id/proof', async (req, res) => {
     const auditor = await auditorOf(api, req)
     const asked = await found(auditor, proof(req).path.id)
-    await atOnce(async () => {
+    await atOnce(auditor.bank, async () => {
       res.set('Content-Type', 'application/octet-stream')
       await stream(res, whileGranted(api, auditor, exportProof(broker, auditor.bank, asked)))
     })
@@ -105,7 +110,7 @@ async function stream(res: Response, pieces: AsyncGenerator<Buffer>): Promise<vo
     if (first.done !== true) yield first.value
     yield* pieces
   }
-  res.set(unkept)
+  res.set(unkept).setTimeout(untaken_ms_max, () => res.destroy())
   try {
     await pipeline(Readable.from(all(), { highWaterMark: 1 }), res)
   } catch (error) {
@@ -128,16 +133,20 @@ async function* whileGranted(
   }
 }
 
-/** Lets so many through at once, and turns others away with `DoorBusy`: each takes a good part of a processor. */
-function turnstile(most: number): <T>(work: () => Promise<T>) => Promise<T> {
-  let inside = 0
-  return async (work) => {
-    if (inside >= most) throw new DoorBusy(`${most} exports are being made`)
-    inside += 1
+/** Lets so many of one bank through at once, and turns others away with `DoorBusy`: each takes a good part of a processor. */
+function turnstile(most: {
+  readonly all: number
+  readonly bank: number
+}): <T>(bank: string, work: () => Promise<T>) => Promise<T> {
+  const inside: string[] = []
+  return async (bank, work) => {
+    if (inside.length >= most.all || inside.filter((one) => one === bank).length >= most.bank)
+      throw new DoorBusy('as many exports are being made as may be')
+    inside.push(bank)
     try {
       return await work()
     } finally {
-      inside -= 1
+      inside.splice(inside.indexOf(bank), 1)
     }
   }
 }

@@ -66,7 +66,7 @@ export function factsIn({ at, kind, code, body }: SeenEntry): EntryFacts {
         .filter((id) => random128.test(id))
         .map(uuidOf),
     ],
-    count: typeof body['count'] === 'number' ? body['count'] : 1,
+    count: isIndex(body['count']) && body['count'] > 0 ? body['count'] : 1,
   }
 }
 
@@ -121,11 +121,11 @@ const isTime = (value: unknown): value is string => {
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const random128 = /^[A-Za-z0-9_-]{22}$/
 
-/** Longer ones are no name of ours, and have no place in an index. */
+/** Longer ones, and half characters, are no name of ours and have no place in an index. */
 const text_chars_max = 200
 
 const text = (value: unknown): string | undefined =>
-  typeof value === 'string' && value.length <= text_chars_max && !/\p{Cc}/u.test(value)
+  typeof value === 'string' && value.length <= text_chars_max && !/[\p{Cc}\p{Cs}]/u.test(value)
     ? value
     : undefined
 

@@ -232,13 +232,18 @@ function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 function proven(manifest: ExportManifest, complete: boolean): string[] {
-  const { bank, count, filter, range, size, exporter, at } = manifest
+  const { bank, count, filter, format, range, size, exporter, at } = manifest
   const within = `the entries from index ${range.from} up to but not including ${range.to}`
   return [
     `Each of the ${count} lines is an entry of the ledger of ${bank}, as its first ${size} entries are signed.`,
     complete
       ? `Nothing is left out of ${within}.`
       : `That no other entry among ${within} is what was asked for is not proven: the ledger's key says so, and the whole range shows it.`,
+    ...(format === 'csv'
+      ? [
+          'The sentences of the table are the server’s words; every other cell follows from its entry.',
+        ]
+      : []),
     ...(filter.from === undefined && filter.to === undefined
       ? []
       : ['That this range is all of the time asked for shows in the entries before and after it.']),

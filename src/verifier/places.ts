@@ -29,7 +29,7 @@ export interface Found {
   check(how: Checking): Promise<Checked>
 }
 
-/** What a verifier knows, by what its files look like. Each looks for itself, and the first that finds anything has it. */
+/** What a verifier knows, by what its files look like. Each looks for itself: what lies beside a good file is not good for that. */
 const kinds: readonly ((files: Files) => Promise<readonly Found[]>)[] = [
   findLedger,
   findArchive,
@@ -37,13 +37,11 @@ const kinds: readonly ((files: Files) => Promise<readonly Found[]>)[] = [
   findProofs,
 ]
 
-/** What there is to check among these files. Where they are nothing that a verifier knows, a ledger is missing. */
+/** Everything there is to check among these files. Where they are nothing that a verifier knows, a ledger is missing. */
 export async function findAll(files: Files): Promise<readonly Found[]> {
-  for (const find of kinds) {
-    const found = await find(files)
-    if (found.length > 0) return found
-  }
-  return [ledgerAt(files, '')]
+  const found: Found[] = []
+  for (const find of kinds) found.push(...(await find(files)))
+  return found.length > 0 ? found : [ledgerAt(files, '')]
 }
 
 async function findLedger(files: Files): Promise<readonly Found[]> {

@@ -38,11 +38,11 @@ export async function readProofFile(
 async function jsonOf(files: LedgerSource, name: string): Promise<JsonObject | undefined> {
   try {
     const bytes = await files.read(name, file_bytes_max)
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
     return isJsonObject(value) ? value : undefined
   } catch (error) {
-    if (error instanceof SourceError || error instanceof SyntaxError || error instanceof TypeError)
-      return undefined // Another file, which is none of ours.
+    // Another file, which is none of ours.
+    if (error instanceof SourceError || error instanceof SyntaxError) return undefined
     throw error
   }
 }

@@ -6,6 +6,7 @@ import { get as httpGet } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { grantAudit } from '../../src/broker/grant_audit.ts'
 import { indexLedger } from '../../src/broker/index_ledger.ts'
 import { readManifest, writeManifest } from '../../src/ledger/export_manifest.ts'
@@ -17,7 +18,7 @@ import { signLine } from '../../src/merkle/named_note.ts'
 import { noteVerifier, parseNote } from '../../src/merkle/note.ts'
 import { parsePolicy, type Policy } from '../../src/merkle/policy.ts'
 import { parseVkey } from '../../src/merkle/vkey.ts'
-import { listGrants, revokeGrant } from '../../src/storage/audit_grants.ts'
+import { insertGrant, listGrants, revokeGrant } from '../../src/storage/audit_grants.ts'
 import type { Database, Tx } from '../../src/storage/database.ts'
 import { random128 } from '../../src/storage/ids.ts'
 import { nodeHasher, verifyEd25519 } from '../../src/storage/node_crypto.ts'
@@ -362,6 +363,48 @@ describe('the check of an export', () => {
   })
 })
 
+it('are made two of one bank at a time, so that others have theirs', async () => {
+  const elsewhere = api.clientToken('auditor', 'audit:read', otherBank)
+  await insertGrant(api.broker.db, otherBank, {
+    ...{ id: random128(), kind: 'client', auditor: 'auditor', grantedBy: 'the desk' },
+    from: new Date(Date.now() - 60_000).toISOString(),
+    until: new Date(Date.now() + 3_600_000).toISOString(),
+  })
+  await api.broker.signer.sign(otherBank)
+  const held = await holding('audit_reads')
+  const ask = (at: string, by: string) => api.call('get', `/audit/${at}/export`, by)
+  const statuses = Promise.all(
+    [ask(bank, token), ask(bank, token), ask(bank, token), ask(otherBank, elsewhere)].map(
+      async (sent) => (await sent).status,
+    ),
+  )
+  await held.waiting(3)
+  await held.release()
+  expect((await statuses).toSorted((a, b) => a - b)).toEqual([200, 200, 200, 503])
+})
+
+/** Keeps a table from everyone until it is released; `waiting` waits for so many who wait for it. */
+async function holding(table: string) {
+  const client = new pg.Client({ connectionString: database.ownerUrl })
+  await client.connect()
+  await client.query(`begin; lock table ${table} in access exclusive mode`)
+  return {
+    async waiting(wanted: number) {
+      for (let found = 0; found < wanted;) {
+        const { rows } = await client.query<{ count: number }>(
+          'select count(*)::int as count from pg_locks where relation = $1::regclass and not granted',
+          [table],
+        )
+        found = rows[0]?.count ?? 0
+      }
+    },
+    async release() {
+      await client.query('commit')
+      await client.end()
+    },
+  }
+}
+
 describe('the files of an export, saved side by side', () => {
   let folder: string
   beforeAll(async () => {
@@ -412,6 +455,17 @@ describe('the files of an export, saved side by side', () => {
       { what: 'export', place: 'whole.ndjson', verified: true },
     ])
     expect(code).toBe(0)
+  })
+
+  it('say nothing of a report that lies beside them', async () => {
+    await writeFile(
+      join(folder, 'report.json'),
+      JSON.stringify({ report: 1, summary: {}, releases: [], refusals: [] }),
+    )
+    const { code, said } = await verify('.')
+    await rm(join(folder, 'report.json'))
+    expect(said).toContain('Countersign report verification\n\nNOT VERIFIED.')
+    expect(code).toBe(1)
   })
 
   it('are not verified where a byte is another, or one of them is missing', async () => {

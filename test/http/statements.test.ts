@@ -282,6 +282,18 @@ describe('a statement is refused', () => {
     end = posted.find(({ status }) => status === 200)?.body.to
   })
 
+  it('and nothing is kept of one that overlaps, however often it comes with other ids', async () => {
+    const kept = () =>
+      withClient(database.ownerUrl, async (client) => {
+        const { rows } = await client.query('select count(*)::int as count from statement_lists')
+        return rows as unknown
+      })
+    const before = await kept()
+    for (let times = 0; times < 3; times++)
+      await post([randomUUID()], { from: at(Date.parse(end) - 1) }).expect(409)
+    expect(await kept()).toEqual(before)
+  })
+
   it('that is of no time, or of a time to come', async () => {
     expect(await rejected('statement_out_of_order', { from: end, to: end })).toContain('begins')
     const to = at(Date.now() + 61_000)

@@ -73,10 +73,15 @@ describe('the facts of an entry', () => {
     ['a time that is none', '{"kind":"future","at":"2026-13-45T99:00:00.000Z"}'],
     ['a name too long', `{"kind":"future","body":{"recipient":"${'x'.repeat(201)}"}}`],
     ['a name with a NUL', '{"kind":"future","body":{"recipient":"a\\u0000b"}}'],
+    ['half a character in a name', '{"kind":"future","body":{"recipient":"a\\ud800b"}}'],
   ])('of bytes with %s are that it is unknown', (_, text) => {
     const { at, facet } = factsOf(bytes(text))
     expect(at).toBeUndefined()
     expect(facet).toEqual({ kind: text.includes('future') ? 'future' : 'unknown', code: 'XX000W' })
+  })
+
+  it.each(['0', '-1', '0.5', '1e300', '"2"'])('count once where the count is %s', (count) => {
+    expect(factsOf(bytes(`{"kind":"refusal","v":2,"body":{"count":${count}}}`)).count).toBe(1)
   })
 
   it('are there whatever the bytes are', () => {

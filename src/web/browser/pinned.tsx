@@ -8,7 +8,7 @@ import { useLoaded, type Loaded } from './loaded.ts'
 import { useNavigation } from './navigation.tsx'
 import { rememberIn, type Pin } from './remembered.ts'
 import { askText } from './served.ts'
-import type { PageCrypto } from './verification.ts'
+import { policyFor, type PageCrypto } from './verification.ts'
 
 /** What everything on the page is checked with: the policy that the auditor pinned in this browser, if he has. */
 interface Trust {
@@ -34,7 +34,10 @@ export function TrustOf({ crypto, children }: { crypto: PageCrypto; children: Co
   const { bank } = useNavigation().place
   const [pin, keepPin] = useState(() => remembered.pin(bank))
   const served = useLoaded(bank, (signal) => askText(`/ledger/${bank}/policy`, signal))
-  const policy = useMemo(() => readPolicy(crypto, pin?.policy).policy, [pin])
+  const policy = useMemo(() => {
+    const read = readPolicy(crypto, pin?.policy).policy
+    return read && policyFor(read, bank)
+  }, [pin, bank])
   const setPin = (next: Pin | undefined) => {
     remembered.setPin(bank, next)
     keepPin(next)

@@ -47,6 +47,12 @@ export function outcomeOf({ steps }: Pick<Verification, 'steps'>): Outcome {
   return all.includes('not_done') ? 'incomplete' : 'verified'
 }
 
+/** A policy as far as it is about one bank's ledger: what another ledger says, however well it is signed, is no answer. */
+export const policyFor = (policy: Policy, bank: string): Policy => ({
+  ...policy,
+  logs: policy.logs.filter(({ vkey }) => vkey.name.endsWith(`/ledger/${bank}`)),
+})
+
 const nothingDone: Verification['steps'] = {
   entry: 'not_done',
   signature: 'not_done',

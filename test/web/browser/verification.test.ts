@@ -11,7 +11,12 @@ import type { ListedEntry } from '../../../src/web/browser/api.ts'
 import { browserHasher, verifyEd25519 } from '../../../src/web/browser/browser_crypto.ts'
 import { compareWithSeen, type Seen, type SignedTree } from '../../../src/web/browser/history.ts'
 import { bytesOfListed, verifyListed } from '../../../src/web/browser/listed.ts'
-import { outcomeOf, verifyEntry, type EntryCheck } from '../../../src/web/browser/verification.ts'
+import {
+  outcomeOf,
+  policyFor,
+  verifyEntry,
+  type EntryCheck,
+} from '../../../src/web/browser/verification.ts'
 import { logKey, witnessKey } from '../../merkle/keys.ts'
 import { checkpointOf, policyOf, tilesOf } from '../../support/ledger_folder.ts'
 import { started } from '../../verifier/stage.ts'
@@ -50,6 +55,13 @@ const failed = (found: ReturnType<typeof check>) =>
   (Object.keys(found.steps) as EntryCheck[]).find((step) => found.steps[step] === 'failed')
 
 describe('an entry, checked in the page', () => {
+  it('is of the ledger of this bank, whatever other ledgers the policy trusts', () => {
+    const both = parsePolicy(browserHasher, policyOf(key))
+    expect(failed(check({ policy: policyFor(both, 'us-bank') }))).toBeUndefined()
+    for (const bank of ['bank', 'citi'])
+      expect(failed(check({ policy: policyFor(both, bank) }))).toBe('signature')
+  })
+
   it('is in the tree that was signed; its history is for whoever remembers one', () => {
     const found = check()
     expect(found.steps).toEqual({
