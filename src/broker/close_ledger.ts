@@ -1,3 +1,4 @@
+import { embedNote } from '../ledger/embedded_note.ts'
 import { activeConsents } from '../storage/expiries.ts'
 import { servedCheckpoint } from './served_checkpoint.ts'
 import { ReleasesStopped } from './append.ts'
@@ -55,7 +56,7 @@ async function enterClose(
   const signed = await servedCheckpoint(broker, bank)
   if (why !== undefined || signed === undefined)
     throw new ReleasesStopped(why ?? 'nothing is signed yet')
-  const checkpoint = Buffer.from(signed.note).toString('base64url')
+  const checkpoint = embedNote(signed.note)
   let found: number | 'active' = 'active'
   const outcome = await broker.door.append(bank, {
     names: { actives: true },

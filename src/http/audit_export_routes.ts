@@ -1,7 +1,6 @@
 import type { Request, Response, Router } from 'express'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { DoorBusy } from '../broker/append.ts'
 import {
   beginExport,
   exportBytes,
@@ -14,8 +13,9 @@ import type { ExportFormat } from '../ledger/export_line.ts'
 import { readFilter, type AskedFilter } from './audit_filter.ts'
 import { auditorOf, requireGrant, type Auditor } from './auditor.ts'
 import { exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
+import { turnstile } from './turnstile.ts'
 
-/** Exports, their proofs and manifests that a process makes at the same time: for all, and for one bank, so that none keeps others out. */
+/** Exports, their proofs and manifests that a process makes at the same time. */
 export const exports_at_once_max = { all: 4, bank: 2 } as const
 
 /** Whoever takes nothing for so long is cut off, ms, and goes on under the export's id. */
@@ -130,23 +130,5 @@ async function* whileGranted(
   for await (const piece of pieces) {
     await requireGrant(api.broker, auditor)
     yield piece
-  }
-}
-
-/** Lets so many of one bank through at once, and turns others away with `DoorBusy`: each takes a good part of a processor. */
-function turnstile(most: {
-  readonly all: number
-  readonly bank: number
-}): <T>(bank: string, work: () => Promise<T>) => Promise<T> {
-  const inside: string[] = []
-  return async (bank, work) => {
-    if (inside.length >= most.all || inside.filter((one) => one === bank).length >= most.bank)
-      throw new DoorBusy('as many exports are being made as may be')
-    inside.push(bank)
-    try {
-      return await work()
-    } finally {
-      inside.splice(inside.indexOf(bank), 1)
-    }
   }
 }

@@ -8,16 +8,21 @@ import { auditorOf } from './auditor.ts'
 import { pageHeaders, sendPage } from './page.ts'
 import { exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
 import { timesOf } from './summary_routes.ts'
+import { turnstile } from './turnstile.ts'
 
 interface Query {
   readonly path: { readonly bank: string }
   readonly query: { readonly from: string; readonly to: string; readonly format?: 'json' | 'html' }
 }
 
+/** Reports that a process makes at the same time. */
+export const reports_at_once_max = { all: 8, bank: 4 } as const
+
 /** What happened at a bank in a time, for its auditors while a grant stands: a file that can be checked, or a page to print. */
 export function reportRoutes(api: Api): Router {
   const { broker, contract } = api
   const report = contract.reader<Query>('getReport')
+  const atOnce = turnstile(reports_at_once_max)
   const router = exactRouter()
 
   router
@@ -26,7 +31,7 @@ export function reportRoutes(api: Api): Router {
       const { bank, actor } = await auditorOf(api, req)
       const { from, to, format = 'json' } = report(req).query
       const time = timesOf({ from, to })
-      const made = await reportRange(broker, bank, { time, auditor: actor })
+      const made = await atOnce(bank, () => reportRange(broker, bank, { time, auditor: actor }))
       if (made === undefined) throw noSuchResource()
       if (format === 'json') {
         const name = `report-${bank}-${time.from.slice(0, 10)}-${time.to.slice(0, 10)}.json`

@@ -1,6 +1,21 @@
 /** A signed note inside an entry is base64url, since no string of an entry has a line break; at most this many characters. */
 export const embedded_note_chars_max = 2_400
 
+/** A note as an entry holds it: with as many cosignatures, which come last, as fit. */
+export function embedNote(note: string): string {
+  const lines = note.trimEnd().split('\n')
+  for (;;) {
+    const text = embedded(`${lines.join('\n')}\n`)
+    if (text.length <= embedded_note_chars_max) return text
+    lines.pop()
+  }
+}
+
+function embedded(text: string): string {
+  const bytes = Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte))
+  return btoa(bytes.join('')).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+}
+
 /**
  * What the checkpoint inside an entry says of itself, by its form alone (c2sp.org/tlog-checkpoint): its signatures are for whoever
  * has a policy to check. Undefined where it is none.

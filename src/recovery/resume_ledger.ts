@@ -1,6 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import { revokeConsent } from '../broker/revoke_consent.ts'
-import { embedded_note_chars_max } from '../ledger/embedded_note.ts'
+import { embedNote } from '../ledger/embedded_note.ts'
 import { inBank } from '../storage/database.ts'
 import { addRestore, endUnusedTokens, lostConsents, type Restore } from '../storage/restoring.ts'
 
@@ -23,7 +23,7 @@ export async function resumeLedger(
   bank: string,
   { size, note }: Restore,
 ): Promise<Resumed> {
-  const checkpoint = embeddedNote(note)
+  const checkpoint = embedNote(note)
   await broker.door.append(bank, {
     names: {},
     decide: ({ edge, closed }) =>
@@ -43,14 +43,4 @@ export async function resumeLedger(
     await addRestore(tx, bank, { phase: 'finished', size, note })
   })
   return { size, ended, ...(unsigned === undefined ? {} : { unsigned }) }
-}
-
-/** A note as an entry holds it: with as many cosignatures as fit. */
-function embeddedNote(note: string): string {
-  const lines = note.trimEnd().split('\n')
-  for (;;) {
-    const text = Buffer.from(`${lines.join('\n')}\n`).toString('base64url')
-    if (text.length <= embedded_note_chars_max) return text
-    lines.pop()
-  }
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
+import { withClient } from '../../sandbox/postgres_database.ts'
 import { LedgerClosed } from '../../src/broker/append.ts'
 import { suspendRecipient } from '../../src/broker/approve_recipient.ts'
 import { closeLedger } from '../../src/broker/close_ledger.ts'
@@ -11,6 +12,7 @@ import { embeddedCheckpoint } from '../../src/ledger/embedded_note.ts'
 import { readEntry } from '../../src/ledger/entry.ts'
 import { parseCheckpoint } from '../../src/merkle/checkpoint.ts'
 import { parseNote } from '../../src/merkle/note.ts'
+import { publishCheckpoint } from '../../src/storage/signed.ts'
 import { readLeaves } from '../../src/storage/ledgers.ts'
 import { activeConsent, approveMessenger, releaseOf } from '../support/consents.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
@@ -114,6 +116,30 @@ describe('a ledger that is closed', () => {
       expect(genesis?.origin).toBe(originOf(next.id))
     } finally {
       await successor.close()
+    }
+  })
+})
+
+describe('a ledger of which more witnesses cosigned the end than an entry holds', () => {
+  it('is closed all the same', async () => {
+    const database = await testDatabase()
+    const broker = await testBroker(database.serviceUrl, { banks: [citi] })
+    try {
+      await broker.signer.sign('citi')
+      await publishCheckpoint(broker.db, 'citi')
+      const line = `— witness.example ${Buffer.alloc(76).toString('base64')}`
+      await withClient(database.ownerUrl, (client) =>
+        client.query(
+          `insert into cosignatures (bank_id, size, vkey, cosigned_at, line)
+           select bank_id, size, 'vkey ' || i, now(), $1 || e'\\n' from ledger_signed, generate_series(1, 64) i`,
+          [line],
+        ),
+      )
+      expect(await closeLedger(broker, { bank: 'citi', reason })).toMatchObject({ ended: 0 })
+      expect((await replayLedger(broker, 'citi')).closed).toBe(true)
+    } finally {
+      await broker.close()
+      await database.drop()
     }
   })
 })

@@ -6,7 +6,6 @@ import { get as httpGet } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pg from 'pg'
 import { grantAudit } from '../../src/broker/grant_audit.ts'
 import { indexLedger } from '../../src/broker/index_ledger.ts'
 import { readManifest, writeManifest } from '../../src/ledger/export_manifest.ts'
@@ -26,6 +25,7 @@ import { checkExport, ExportWrong, type ExportFiles } from '../../src/verifier/e
 import type { Response } from 'supertest'
 import { apiApp, bank, otherBank, type ApiApp } from '../support/api_app.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
+import { holdTable } from '../support/hold_table.ts'
 
 let database: TestDatabase
 let api: ApiApp
@@ -371,7 +371,7 @@ it('are made two of one bank at a time, so that others have theirs', async () =>
     until: new Date(Date.now() + 3_600_000).toISOString(),
   })
   await api.broker.signer.sign(otherBank)
-  const held = await holding('audit_reads')
+  const held = await holdTable(database.ownerUrl, 'audit_reads')
   const ask = (at: string, by: string) => api.call('get', `/audit/${at}/export`, by)
   const statuses = Promise.all(
     [ask(bank, token), ask(bank, token), ask(bank, token), ask(otherBank, elsewhere)].map(
@@ -382,28 +382,6 @@ it('are made two of one bank at a time, so that others have theirs', async () =>
   await held.release()
   expect((await statuses).toSorted((a, b) => a - b)).toEqual([200, 200, 200, 503])
 })
-
-/** Keeps a table from everyone until it is released; `waiting` waits for so many who wait for it. */
-async function holding(table: string) {
-  const client = new pg.Client({ connectionString: database.ownerUrl })
-  await client.connect()
-  await client.query(`begin; lock table ${table} in access exclusive mode`)
-  return {
-    async waiting(wanted: number) {
-      for (let found = 0; found < wanted;) {
-        const { rows } = await client.query<{ count: number }>(
-          'select count(*)::int as count from pg_locks where relation = $1::regclass and not granted',
-          [table],
-        )
-        found = rows[0]?.count ?? 0
-      }
-    },
-    async release() {
-      await client.query('commit')
-      await client.end()
-    },
-  }
-}
 
 describe('the files of an export, saved side by side', () => {
   let folder: string

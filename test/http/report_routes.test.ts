@@ -15,6 +15,7 @@ import type { RangeReport } from '../../src/ledger/range_report.ts'
 import { apiApp, bank, otherBank, recipient, type ApiApp } from '../support/api_app.ts'
 import { chromiumPath, launchChromium } from '../support/chromium.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
+import { holdTable } from '../support/hold_table.ts'
 import { listening } from '../support/listening.ts'
 
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
@@ -228,4 +229,13 @@ describe('the page of a report', () => {
       server.close()
     }
   })
+})
+
+it('is made for four of one bank at a time', async () => {
+  const held = await holdTable(database.ownerUrl, 'audit_reads')
+  const asked = Array.from({ length: 5 }, () => api.call('get', `${path}?${query()}`, token))
+  const statuses = Promise.all(asked.map(async (sent) => (await sent).status))
+  await held.waiting(4)
+  await held.release()
+  expect((await statuses).toSorted((a, b) => a - b)).toEqual([200, 200, 200, 200, 503])
 })
