@@ -1,4 +1,5 @@
 import { eraseLink } from '../broker/erase_link.ts'
+import { count } from '../ledger/words.ts'
 import { bankIdOf } from '../storage/ids.ts'
 import { parseOptions, UsageError } from './arguments.ts'
 import { withBroker } from './with_broker.ts'
@@ -16,7 +17,7 @@ export async function eraseCommand(argv: string[]): Promise<number> {
   process.stdout.write(
     erased === 0
       ? `the link behind ${consentId} was erased before\n`
-      : `the link behind ${consentId} is erased, with ${erased} ${erased === 1 ? 'consent' : 'consents'}\n`,
+      : `the link behind ${consentId} is erased, with ${count(erased, 'consent')}\n`,
   )
   return 0
 }

@@ -1,3 +1,5 @@
+import { figure } from '../ledger/words.ts'
+
 /** Tells how far some work has come. */
 export interface Progress {
   at(done: number, of: number): void
@@ -33,6 +35,6 @@ function lineOf(
   const filled = Math.floor((bar_columns * done) / of)
   const bar = `${'#'.repeat(filled)}${'.'.repeat(bar_columns - filled)}`
   const left = rate > 0 ? `, ${Math.ceil((of - done) / rate)} s left` : ''
-  const words = [done, of, Math.round(rate)].map((number) => number.toLocaleString('en-US'))
+  const words = [done, of, Math.round(rate)].map(figure)
   return `${name} [${bar}] ${words[0]} of ${words[1]} entries, ${words[2]}/s${left}`
 }

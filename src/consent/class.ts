@@ -4,10 +4,10 @@
  * is of class `data_subject`: it is the customer, who sees figures on our own page.
  */
 export const classes = {
-  data_subject: { mayReceive: true, ofRecipients: false },
-  messaging_platform: { mayReceive: true, ofRecipients: true },
-  advertising: { mayReceive: false, ofRecipients: true },
-  third_party: { mayReceive: false, ofRecipients: true },
+  data_subject: { label: 'data subjects', mayReceive: true, ofRecipients: false },
+  messaging_platform: { label: 'the messaging platform', mayReceive: true, ofRecipients: true },
+  advertising: { label: 'advertising', mayReceive: false, ofRecipients: true },
+  third_party: { label: 'third parties', mayReceive: false, ofRecipients: true },
 } as const
 
 export type Class = keyof typeof classes

@@ -78,79 +78,97 @@ const bankRefusals: Readonly<Record<BankRefused['why'], number>> = {
   invalid_token: 502,
 }
 
+/** What an error of this kind looks like; undefined for any other. */
+type Seen = (error: unknown) => Problem | undefined
+
+const on =
+  <E extends Error>(
+    kind: abstract new (...given: never[]) => E,
+    see: (error: E) => Problem,
+  ): Seen =>
+  (error) =>
+    error instanceof kind ? see(error) : undefined
+
+const unreachable = () => retry(5, 'unavailable', 'the ledger cannot be reached')
+
+const archiveSilent = () =>
+  retry(60, 'unavailable', 'some of the entries asked for cannot be read from their archive')
+
+/** How each kind of error that is meant for outside looks there. */
+const seen: readonly Seen[] = [
+  on(RequestError, ({ status, code, message, headers, errors }) => ({
+    ...{ status, code, detail: message, headers },
+    ...(errors && { errors }),
+  })),
+  on(OAuthError, ({ status, code, message, headers }) => ({
+    ...{ status, code, detail: message, headers },
+  })),
+  on(Refusal, ({ reason, message }) => ({
+    ...problem(refusals[reason], reason, message),
+    headers: reason === 'token_revoked' ? tokenRevoked(message).headers : {},
+  })),
+  on(FrequencyUsedUp, ({ frequency, message }) => ({
+    ...problem(429, 'frequency_limit', message),
+    headers: { 'Retry-After': String(Math.ceil(frequency.reset_ms / 1000)) },
+  })),
+  on(RegistrationRefused, ({ taken, problems: whys, message }) =>
+    taken
+      ? problem(409, 'client_taken', message)
+      : {
+          ...problem(400, 'invalid_client_metadata', 'no client can be registered so'),
+          errors: whys.map((detail) => ({ in: 'body', name: '', detail })),
+        },
+  ),
+  on(ApprovalRejected, ({ outOfOrder, message }) =>
+    outOfOrder
+      ? problem(409, 'approval_out_of_order', message)
+      : problem(400, 'approval_rejected', message),
+  ),
+  on(StatementRejected, ({ outOfOrder, message }) =>
+    outOfOrder
+      ? problem(409, 'statement_out_of_order', message)
+      : problem(400, 'statement_rejected', message),
+  ),
+  on(NoReport, ({ tooLarge, message }) =>
+    tooLarge ? problem(400, 'range_too_large', message) : retry(1, 'unavailable', message),
+  ),
+  on(IndexBehind, () =>
+    retry(5, 'index_rebuilding', 'what entries are found by is being made anew'),
+  ),
+  on(DoorBusy, () => retry(1, 'busy', 'the ledger is busy')),
+  on(LedgerClosed, () =>
+    problem(503, 'ledger_closed', 'the ledger of this bank was closed: nothing can be entered'),
+  ),
+  on(ReleasesStopped, () =>
+    retry(5, 'releases_stopped', 'no data is released until the ledger is signed again'),
+  ),
+  on(DoorUnavailable, unreachable),
+  on(TokenKeysStale, unreachable),
+  (error) => (databaseUnavailable(error) ? unreachable() : undefined),
+  on(ArchiveUnavailable, archiveSilent),
+  on(ArchiveConflict, archiveSilent),
+  on(AnswerTooLate, () =>
+    retry(1, 'answer_too_late', 'the answer was not ready in time and was dropped'),
+  ),
+  on(BankUnavailable, ({ why }) =>
+    problem(why === 'timeout' ? 504 : 502, `bank_${why}`, 'the bank did not answer as it should'),
+  ),
+  on(BankRefused, ({ why }) =>
+    problem(bankRefusals[why], `bank_refused_${why}`, 'the bank refused'),
+  ),
+  unreadable,
+]
+
 /**
  * What an error looks like from outside: the only place that knows the HTTP statuses of what the broker throws. An error that
  * is not named here says nothing.
  */
 export function problemOf(error: unknown): Problem {
-  if (error instanceof RequestError || error instanceof OAuthError) {
-    const { status, code, message, headers } = error
-    const errors = error instanceof RequestError ? error.errors : undefined
-    return { status, code, detail: message, headers, ...(errors && { errors }) }
+  for (const see of seen) {
+    const found = see(error)
+    if (found !== undefined) return found
   }
-  if (error instanceof Refusal)
-    return {
-      ...problem(refusals[error.reason], error.reason, error.message),
-      headers: error.reason === 'token_revoked' ? tokenRevoked(error.message).headers : {},
-    }
-  if (error instanceof FrequencyUsedUp)
-    return {
-      ...problem(429, 'frequency_limit', error.message),
-      headers: { 'Retry-After': String(Math.ceil(error.frequency.reset_ms / 1000)) },
-    }
-  if (error instanceof RegistrationRefused)
-    return error.taken
-      ? problem(409, 'client_taken', error.message)
-      : {
-          ...problem(400, 'invalid_client_metadata', 'no client can be registered so'),
-          errors: error.problems.map((detail) => ({ in: 'body', name: '', detail })),
-        }
-  if (error instanceof ApprovalRejected)
-    return error.outOfOrder
-      ? problem(409, 'approval_out_of_order', error.message)
-      : problem(400, 'approval_rejected', error.message)
-  if (error instanceof StatementRejected)
-    return error.outOfOrder
-      ? problem(409, 'statement_out_of_order', error.message)
-      : problem(400, 'statement_rejected', error.message)
-  if (error instanceof NoReport)
-    return error.tooLarge
-      ? problem(400, 'range_too_large', error.message)
-      : retry(1, 'unavailable', error.message)
-  if (error instanceof IndexBehind)
-    return retry(5, 'index_rebuilding', 'what entries are found by is being made anew')
-  if (error instanceof DoorBusy) return retry(1, 'busy', 'the ledger is busy')
-  if (error instanceof LedgerClosed)
-    return problem(
-      503,
-      'ledger_closed',
-      'the ledger of this bank was closed: nothing can be entered',
-    )
-  if (error instanceof ReleasesStopped)
-    return retry(5, 'releases_stopped', 'no data is released until the ledger is signed again')
-  if (
-    error instanceof DoorUnavailable ||
-    error instanceof TokenKeysStale ||
-    databaseUnavailable(error)
-  )
-    return retry(5, 'unavailable', 'the ledger cannot be reached')
-  if (error instanceof ArchiveUnavailable || error instanceof ArchiveConflict)
-    return retry(
-      60,
-      'unavailable',
-      'some of the entries asked for cannot be read from their archive',
-    )
-  if (error instanceof AnswerTooLate)
-    return retry(1, 'answer_too_late', 'the answer was not ready in time and was dropped')
-  if (error instanceof BankUnavailable)
-    return problem(
-      error.why === 'timeout' ? 504 : 502,
-      `bank_${error.why}`,
-      'the bank did not answer as it should',
-    )
-  if (error instanceof BankRefused)
-    return problem(bankRefusals[error.why], `bank_refused_${error.why}`, 'the bank refused')
-  return unreadable(error) ?? problem(500, 'internal', 'something went wrong on our side')
+  return problem(500, 'internal', 'something went wrong on our side')
 }
 
 /** Express and its body parsers throw errors of status 4xx; their messages may repeat what was sent. */

@@ -1,6 +1,7 @@
 import { clusters as clusterTable, type Cluster } from '../consent/cluster.ts'
 import { isRefusalReason, type RefusalReason } from '../consent/refusal.ts'
 import type { Bodies, Draft, Kind } from './entry.ts'
+import { count } from './words.ts'
 
 const seers = {
   data_subject: 'the customer',
@@ -49,42 +50,38 @@ const named = (clusters: readonly Cluster[]): string =>
 /** The last part of an IRI: how people call a purpose. */
 const purposeName = (iri: string): string => iri.split(/[#/]/).at(-1) ?? iri
 
-const counted = (count: number, one: string, many = `${one}s`): string =>
-  `${count} ${count === 1 ? one : many}`
-
 /** One English sentence for each kind, for people: no more than what the entry says, and no personal data, since it holds none. */
 const sentences: { readonly [K in Kind]: (body: Bodies[K]) => string } = {
   genesis: ({ bank }) => `The ledger of ${bank} was opened.`,
   policy: ({ kinds, reasons, totals }) =>
-    `The vocabulary grew by ${counted(kinds.length, 'kind')}, ${counted(reasons.length, 'reason')} and ${counted(totals.length, 'total')}.`,
+    `The vocabulary grew by ${count(kinds.length, 'kind')}, ${count(reasons.length, 'reason')} and ${count(totals.length, 'total')}.`,
   key: ({ of, use }) =>
     `A key of ${of === 'ledger' ? 'the ledger' : "the broker's tokens"} ${keyMoves[use]}.`,
   'recipient.approve': ({ recipient, class: ofClass, clusters }) =>
     `The bank approved ${recipient}, ${seers[ofClass]}, for: ${named(clusters)}.`,
   'recipient.suspend': ({ by, recipient }) => `The ${by} suspended ${recipient}.`,
   'consent.grant': ({ accounts, clusters, expires, purpose, recipient }) =>
-    `A customer let ${recipient} have ${named(clusters)} of ${counted(accounts.length, 'account')} for ${purposeName(purpose)}, until ${expires}.`,
+    `A customer let ${recipient} have ${named(clusters)} of ${count(accounts.length, 'account')} for ${purposeName(purpose)}, until ${expires}.`,
   'consent.replace': ({ accounts, by, clusters, expires, purpose, recipient }) =>
-    `The ${by} changed a consent: ${recipient} may have ${named(clusters)} of ${counted(accounts.length, 'account')} for ${purposeName(purpose)}, until ${expires}.`,
+    `The ${by} changed a consent: ${recipient} may have ${named(clusters)} of ${count(accounts.length, 'account')} for ${purposeName(purpose)}, until ${expires}.`,
   'consent.revoke': ({ by }) => `The ${by} ended a consent.`,
   'consent.expire': ({ cause }) =>
     cause === 'term' ? 'A consent reached its end.' : 'A consent ended that was never used.',
   release: ({ accounts, clusters, purpose, recipient, to }) =>
-    `Under the approval of ${recipient}, ${seers[to]} was let see ${named(clusters)} of ${counted(accounts.length, 'account')} for ${purposeName(purpose)}.`,
-  refusal: ({ class: ofClass, client, count, reason }) =>
-    `${client}, ${seers[ofClass]}, was refused ${counted(count, 'time')}: ${isRefusalReason(reason) ? because[reason] : reason.replaceAll('_', ' ')}.`,
-  epoch: ({ size }) =>
-    `The totals of the first ${counted(size, 'entry', 'entries')} were published.`,
-  statement: ({ count, from, to }) =>
-    `The bank stated that it served ${counted(count, 'request')} from ${from} until ${to}.`,
+    `Under the approval of ${recipient}, ${seers[to]} was let see ${named(clusters)} of ${count(accounts.length, 'account')} for ${purposeName(purpose)}.`,
+  refusal: ({ class: ofClass, client, count: times, reason }) =>
+    `${client}, ${seers[ofClass]}, was refused ${count(times, 'time')}: ${isRefusalReason(reason) ? because[reason] : reason.replaceAll('_', ' ')}.`,
+  epoch: ({ size }) => `The totals of the first ${count(size, 'entry', 'entries')} were published.`,
+  statement: ({ count: served, from, to }) =>
+    `The bank stated that it served ${count(served, 'request')} from ${from} until ${to}.`,
   reconcile: ({ dropped, missing, offered, refused, released, statement, unknown }) =>
     `Of what the bank stated in entry ${statement}, ${released} were released, ${refused} refused, ${dropped} dropped and ${offered} offered to customers to choose from; ${
       missing + unknown === 0
         ? 'nothing is missing.'
-        : `${unknown} were never asked for, and ${counted(missing, 'release')} the bank did not state.`
+        : `${unknown} were never asked for, and ${count(missing, 'release')} the bank did not state.`
     }`,
   erasure: ({ consents }) =>
-    `Whose ${counted(consents.length, 'consent')} it was is erased: nothing leads from the ledger to a person any more.`,
+    `Whose ${count(consents.length, 'consent')} it was is erased: nothing leads from the ledger to a person any more.`,
   restore: () => 'The database was rebuilt from an archive, up to this entry.',
   close: ({ reason }) => `The ledger was closed for ever: ${reason.replace(/\.$/, '')}.`,
   access: ({ actor, what }) => `The auditor ${actor} was given ${shown[what]}.`,

@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonObject } from '../ledger/json_object.ts'
 import { checkReport } from './range_report.ts'
-import { count, printable, row } from './report_text.ts'
+import { count } from '../ledger/words.ts'
+import { printable, row } from './report_text.ts'
 import { SourceError, type LedgerSource } from './source.ts'
 import { checkSumProof } from './sum.ts'
 import { checkSummary, type Trust, type Verdict } from './summary.ts'

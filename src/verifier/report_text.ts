@@ -1,5 +1,6 @@
-import { classNames, type Class } from '../consent/class.ts'
+import { classes, classNames } from '../consent/class.ts'
 import { rules } from '../ledger/replay.ts'
+import { count, figure } from '../ledger/words.ts'
 import {
   checks,
   type Check,
@@ -72,16 +73,13 @@ const mismatchesOf = ({ unknown, missing }: StatementCounts): number => unknown 
 
 export const row = (name: string, value: string) => `${name.padEnd(16)}${value}`
 
-export const count = (n: number, one: string, many: string) =>
-  `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`
-
 const follows = ({ origin, size, reason }: NonNullable<Counts['predecessor']>) =>
   `${origin}, which ended with ${count(size, 'entry', 'entries')}: ${reason}`
 
 const comparedWith = ({ checkpoints, size }: NonNullable<Report['earlier']>) =>
   checkpoints === 1
     ? `the checkpoint of ${count(size, 'entry', 'entries')}`
-    : `${checkpoints.toLocaleString('en-US')} checkpoints, the largest of ${count(size, 'entry', 'entries')}`
+    : `${figure(checkpoints)} checkpoints, the largest of ${count(size, 'entry', 'entries')}`
 
 const day_ms_max = 8.64e15
 
@@ -98,7 +96,7 @@ function cosigned(
 }
 
 const ageOf = (ms: number) => {
-  const s = Math.round(Math.abs(ms) / 1_000).toLocaleString('en-US')
+  const s = figure(Math.round(Math.abs(ms) / 1_000))
   return ms < 0 ? `${s} s ahead of this clock` : `${s} s ago`
 }
 
@@ -115,13 +113,6 @@ function wrong({ check, detail, index, rule, notes }: Finding): string[] {
   return [`  ✗ ${where}: ${detail}.`, ...inWords, ...evidence]
 }
 
-const whom: Readonly<Record<Class, string>> = {
-  data_subject: 'data subjects',
-  messaging_platform: 'the messaging platform',
-  advertising: 'advertising',
-  third_party: 'third parties',
-}
-
 function countLines({
   releases,
   refusals,
@@ -133,13 +124,13 @@ function countLines({
   const reasons = Object.entries(refusals_by_reason).toSorted(([, a], [, b]) => b - a)
   return [
     'Releases authorised',
-    ...classNames.map((name) => tally(`to ${whom[name]}`, releases[name])),
+    ...classNames.map((name) => tally(`to ${classes[name].label}`, releases[name])),
     ...(['advertising', 'third_party'] as const)
       .filter((name) => releases[name] === 0)
-      .map((name) => `  No data was released to ${whom[name]}.`),
+      .map((name) => `  No data was released to ${classes[name].label}.`),
     '',
     'Attempts refused',
-    ...classNames.map((name) => tally(`by ${whom[name]}`, refusals[name])),
+    ...classNames.map((name) => tally(`by ${classes[name].label}`, refusals[name])),
     ...reasons.map(([reason, times]) => tally(`for: ${reason.replaceAll('_', ' ')}`, times)),
     '',
     'Consents',
@@ -194,8 +185,7 @@ function duration(ms: number): string {
   return said.length > 0 ? said.join(' ') : `${Math.ceil(ms / 1000)} s`
 }
 
-const tally = (what: string, n: number) =>
-  `  ${what.padEnd(40)}${n.toLocaleString('en-US').padStart(15)}`
+const tally = (what: string, n: number) => `  ${what.padEnd(40)}${figure(n).padStart(15)}`
 
 function checked({ checks: status }: Report, check: Check): string {
   const sign = { passed: '✓', failed: '✗', not_done: '–' }[status[check]]

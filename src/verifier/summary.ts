@@ -1,3 +1,4 @@
+import { classes, classNames, type Class } from '../consent/class.ts'
 import { CanonicalError } from '../ledger/canonical.ts'
 import { readEntry, type Entry } from '../ledger/entry.ts'
 import { readSummary, type Summary } from '../ledger/summary.ts'
@@ -8,7 +9,7 @@ import { equalBytes } from '../merkle/hash.ts'
 import type { Policy, WitnessedCheckpoint } from '../merkle/policy.ts'
 import { checkTlogProof, parseTlogProof } from '../merkle/tlog_proof.ts'
 import { leafHash } from '../merkle/tree.ts'
-import { count } from './report_text.ts'
+import { count, figure } from '../ledger/words.ts'
 import type { Crypto } from './verify.ts'
 
 export type Trust = {
@@ -199,13 +200,12 @@ export function totalsInWords(totals: Totals): string[] {
       (all, [name, total]) => (name.startsWith(`${what}_`) ? all + total : all),
       0,
     )
-  const of = (name: string) => (totals[name] ?? 0).toLocaleString('en-US')
+  const of = (what: 'releases' | 'refusals', name: Class) => figure(totals[`${what}_${name}`] ?? 0)
+  const released = classNames.map((name) => `${of('releases', name)} to ${classes[name].label}`)
   return [
-    `${count(sum('releases'), 'release', 'releases')} authorised: ${of('releases_data_subject')} to data subjects, ` +
-      `${of('releases_messaging_platform')} to the messaging platform, ${of('releases_advertising')} to advertising, ` +
-      `${of('releases_third_party')} to third parties.`,
-    `${count(sum('refusals'), 'attempt', 'attempts')} refused, ${of('refusals_advertising')} of them by advertising and ` +
-      `${of('refusals_third_party')} by third parties.`,
+    `${count(sum('releases'), 'release')} authorised: ${released.join(', ')}.`,
+    `${count(sum('refusals'), 'attempt')} refused, ${of('refusals', 'advertising')} of them by advertising and ` +
+      `${of('refusals', 'third_party')} by third parties.`,
   ]
 }
 
@@ -216,7 +216,7 @@ export const rangeInWords = ({
 }: Pick<Summary, 'from_index' | 'to_index'>): string =>
   from === to
     ? 'no entry'
-    : `${count(to - from, 'entry', 'entries')}, ${from.toLocaleString('en-US')} to ${(to - 1).toLocaleString('en-US')}`
+    : `${count(to - from, 'entry', 'entries')}, ${figure(from)} to ${figure(to - 1)}`
 
 function provenBy(summary: Summary): string[] {
   const { basis, from, to, open_end: open } = summary

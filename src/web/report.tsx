@@ -1,15 +1,9 @@
 import type { ComponentChildren } from 'preact'
-import { classNames, type Class } from '../consent/class.ts'
+import { classes, classNames } from '../consent/class.ts'
 import { purposeLabel } from '../consent/purpose.ts'
 import type { RangeReport, Share } from '../ledger/range_report.ts'
+import { figure } from '../ledger/words.ts'
 import { Name, renderPage, Time } from './layout.tsx'
-
-const whom: Readonly<Record<Class, string>> = {
-  data_subject: 'To the customers themselves',
-  messaging_platform: 'To the messaging platform',
-  advertising: 'To advertising',
-  third_party: 'To third parties',
-}
 
 const ofKinds: Readonly<Record<keyof RangeReport['entries'], string>> = {
   erasure: 'Erasures of customers',
@@ -74,7 +68,7 @@ function Never({ report: { summary } }: Of) {
     <>
       {(['advertising', 'third_party'] as const).map((name) => {
         const count = summary.totals[`releases_${name}`] ?? 0
-        const to = name === 'advertising' ? 'advertising' : 'third parties'
+        const to = classes[name].label
         return count === 0 ? (
           <p key={name} class="note good">
             No release to {to} was authorised. The totals of entries {summary.from_index} to{' '}
@@ -95,7 +89,11 @@ function Releases({ report: { summary, releases } }: Of) {
     <Card id="releases" title="Releases authorised">
       <dl>
         {classNames.map((name) => (
-          <Figure key={name} what={whom[name]} count={summary.totals[`releases_${name}`] ?? 0} />
+          <Figure
+            key={name}
+            what={`To ${classes[name].label}`}
+            count={summary.totals[`releases_${name}`] ?? 0}
+          />
         ))}
       </dl>
       <h3>By recipient and purpose</h3>
@@ -246,5 +244,3 @@ function Figure({ what, count }: { what: ComponentChildren; count: number }) {
     </>
   )
 }
-
-const figure = (count: number) => count.toLocaleString('en-US')

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import uPlot from 'uplot'
 import { others_key, peakOf, unsaid_key, type Charted, type Step } from './charted.ts'
-import { count, figure, inWords } from './words.ts'
+import { count, figure } from '../../ledger/words.ts'
+import { inWords } from './words.ts'
 
 const dashes: readonly (readonly number[])[] = [[], [8, 4], [2, 4], [12, 4, 2, 4], [4, 2], [1, 2]]
 

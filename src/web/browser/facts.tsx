@@ -3,7 +3,8 @@ import type { Entry } from '../../ledger/entry.ts'
 import type { FilterName } from './filters.ts'
 import { To } from './navigation.tsx'
 import { utcTime } from './time.tsx'
-import { figure, inWords, shortIri } from './words.ts'
+import { figure } from '../../ledger/words.ts'
+import { inWords, shortIri } from './words.ts'
 
 /** What an entry says, member by member, each leading to the entries that say the same. */
 export function Facts({ entry }: { entry: Entry }) {

@@ -1,4 +1,4 @@
-import { count } from './words.ts'
+import { count } from '../../ledger/words.ts'
 
 /** A cosignature older than this is stale, s: a witness is asked at least each hour. */
 export const stale_s = 7_200

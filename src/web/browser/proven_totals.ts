@@ -1,3 +1,4 @@
+import { figure } from '../../ledger/words.ts'
 import { contradictionIn, readReport, type RangeReport } from '../../ledger/range_report.ts'
 import { CanonicalError } from '../../ledger/canonical.ts'
 import type { Policy } from '../../merkle/policy.ts'
@@ -53,7 +54,7 @@ export function judge(
   return {
     ...said,
     status: 'passed',
-    words: `Proven in this browser: by the totals of ${rangeInWords(verdict.range)}, in the signed tree of ${ledger.size.toLocaleString('en-US')}.`,
+    words: `Proven in this browser: by the totals of ${rangeInWords(verdict.range)}, in the signed tree of ${figure(ledger.size)}.`,
   }
 }
 

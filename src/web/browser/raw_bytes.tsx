@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { encodeBase64 } from '../../merkle/encoding.ts'
-import { count } from './words.ts'
+import { count } from '../../ledger/words.ts'
 
 /** The exact bytes of an entry and their proof, to read, to copy, and to check elsewhere. */
 export function RawBytes({

@@ -5,7 +5,7 @@ import { To, useNavigation } from './navigation.tsx'
 import { Shown } from './state_words.tsx'
 import { utcTime } from './time.tsx'
 import type { Range } from './view.ts'
-import { count } from './words.ts'
+import { count } from '../../ledger/words.ts'
 
 const entries_max = 200
 

@@ -8,7 +8,7 @@ import { useLoaded } from './loaded.ts'
 import { To, useNavigation } from './navigation.tsx'
 import { Shown } from './state_words.tsx'
 import { addressOf } from './view.ts'
-import { count, figure } from './words.ts'
+import { count, figure } from '../../ledger/words.ts'
 
 /** Entries, found by any combination of what they say. */
 export function SearchView({ filters, cursor }: { filters: Filters; cursor?: string }) {

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import { utcTime } from './time.tsx'
 import { isSamePolicy, keysOf, readPolicy, remembered, useTrust } from './pinned.tsx'
 import { useNavigation } from './navigation.tsx'
-import { count } from './words.ts'
+import { count } from '../../ledger/words.ts'
 import type { Pin } from './remembered.ts'
 
 /** Which keys this browser trusts for the ledger: shown, compared, replaced, forgotten. */

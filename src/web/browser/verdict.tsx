@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useTrust } from './pinned.tsx'
 import { To } from './navigation.tsx'
-import { figure } from './words.ts'
+import { figure } from '../../ledger/words.ts'
 import {
   entryChecks,
   outcomeOf,

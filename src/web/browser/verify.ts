@@ -1,3 +1,4 @@
+import { count, figure } from '../../ledger/words.ts'
 import type { Checked } from '../../verifier/places.ts'
 import { filesOfDrop, filesOfInput, type Dropped } from './dropped_files.ts'
 import { verifyDropped, type Asked, type Told } from './verify_work.ts'
@@ -47,9 +48,6 @@ function openPage(): void {
     element('verify').focus()
   })
 }
-
-const count = (n: number, one: string, many: string) =>
-  `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`
 
 function describe(files: readonly Dropped[]): string {
   const [first = ''] = files.map(([path]) => path)
@@ -133,8 +131,7 @@ function showProgress({ done, of }: { done: number; of: number }): void {
   progress.value = done
   // Whoever listens is told of each tenth, and not of each bundle.
   if (Math.floor(progress.position * 10) !== before)
-    element('said').textContent =
-      `${done.toLocaleString('en-US')} of ${count(of, 'entry', 'entries')} verified.`
+    element('said').textContent = `${figure(done)} of ${count(of, 'entry', 'entries')} verified.`
 }
 
 function showResults(checked: readonly Checked[]): void {

@@ -6,7 +6,7 @@ import { Shown } from './state_words.tsx'
 import { utcTime } from './time.tsx'
 import { Uncompared, Unpinned } from './verdict.tsx'
 import { ago, freshness } from './freshness.ts'
-import { count, figure } from './words.ts'
+import { count, figure } from '../../ledger/words.ts'
 
 /** Who cosigned the newest tree and how fresh that is, as this page checked it: not as the broker says. */
 export function Witnesses({ now }: { now: number }) {

@@ -1,16 +1,9 @@
-import { isClass, type Class } from '../../consent/class.ts'
+import { classes, isClass } from '../../consent/class.ts'
 import { isCluster, clusters } from '../../consent/cluster.ts'
-
-const whom: Readonly<Record<Class, string>> = {
-  data_subject: 'Data subjects',
-  messaging_platform: 'Messaging platform',
-  advertising: 'Advertising',
-  third_party: 'Third parties',
-}
 
 /** A value as people read it, beside the word that entries use. */
 export function inWords(value: string): string {
-  if (isClass(value)) return whom[value]
+  if (isClass(value)) return capital(classes[value].label.replace('the ', ''))
   if (isCluster(value)) return clusters[value].label
   if (value.startsWith('https://')) return shortIri(value)
   return capital(value.replaceAll(/[_.]/g, ' '))
@@ -29,10 +22,3 @@ const prefixes = {
 } as const
 
 const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1)
-
-/** `1,234`. */
-export const figure = (n: number): string => n.toLocaleString('en-US')
-
-/** `1 entry`, `1,234 entries`. */
-export const count = (n: number, one: string, many = `${one}s`): string =>
-  `${figure(n)} ${n === 1 ? one : many}`

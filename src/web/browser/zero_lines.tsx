@@ -1,15 +1,17 @@
+import { classes } from '../../consent/class.ts'
 import { To, useNavigation } from './navigation.tsx'
 import { useLoaded } from './loaded.ts'
 import { useTrust } from './pinned.tsx'
 import { Shown } from './state_words.tsx'
 import { signs, Uncompared, Unpinned } from './verdict.tsx'
 import type { Range } from './view.ts'
-import { count } from './words.ts'
+import { count } from '../../ledger/words.ts'
 import { provenTotals, type Proven } from './proven_totals.ts'
 
+/** Those who may never receive, and who they are by themselves. */
 const lines = [
-  ['advertising', 'advertising', 'advertisers'],
-  ['third_party', 'third parties', 'third parties'],
+  ['advertising', 'advertisers'],
+  ['third_party', 'third parties'],
 ] as const
 
 /** The claim that all of this is about, with its proof beside it: what was released to those who may never receive. */
@@ -24,8 +26,8 @@ export function ZeroLines({ range }: { range: Required<Range> }) {
       <Shown loaded={loaded} what="summary">
         {(proven) => (
           <div class="pair">
-            {lines.map(([name, whom, who]) => (
-              <ZeroLine key={name} {...{ name, whom, who, proven, range }} />
+            {lines.map(([name, who]) => (
+              <ZeroLine key={name} {...{ name, who, proven, range }} />
             ))}
           </div>
         )}
@@ -37,13 +39,11 @@ export function ZeroLines({ range }: { range: Required<Range> }) {
 
 function ZeroLine({
   name,
-  whom,
   who,
   proven,
   range,
 }: {
   name: 'advertising' | 'third_party'
-  whom: string
   who: string
   proven: Proven
   range: Required<Range>
@@ -57,8 +57,8 @@ function ZeroLine({
       <p class="zero-figure">{released}</p>
       <h2>
         {released === 0
-          ? `No data was released to ${whom} in this range.`
-          : `${count(released, 'release')} to ${whom} in this range.`}
+          ? `No data was released to ${classes[name].label} in this range.`
+          : `${count(released, 'release')} to ${classes[name].label} in this range.`}
       </h2>
       <p class="proof-line" data-status={status}>
         <span aria-hidden="true">{signs[status]}</span> {words}
