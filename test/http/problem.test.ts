@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import express, { type Express } from 'express'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import supertest from 'supertest'
 import { OAuthError } from '../../src/authorization/oauth_error.ts'
 import { DoorBusy, DoorUnavailable, ReleasesStopped } from '../../src/broker/append.ts'
@@ -129,4 +131,22 @@ describe('a problem document', () => {
       .get('/')
       .expect(500)
   })
+})
+
+it('has no code that the contract leaves out', () => {
+  const root = join(import.meta.dirname, '../..')
+  const folder = join(root, 'src/http')
+  const codes = readdirSync(folder).flatMap((file) =>
+    [
+      ...readFileSync(join(folder, file), 'utf8').matchAll(
+        /\b(?:problem|retry|RequestError)\(\s*\d+,\s*'([a-z_]+)'/g,
+      ),
+    ].map(([, code = '']) => code),
+  )
+  const table =
+    readFileSync(join(root, 'openapi.yaml'), 'utf8').match(/^ {4}\| [45]\d\d.*$/gm) ?? []
+  expect(codes).toContain('ledger_closed')
+  expect(
+    codes.filter((code) => code !== 'internal' && !table.join().includes(`\`${code}\``)),
+  ).toEqual([])
 })
