@@ -1,16 +1,16 @@
-import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { equalBytes } from '../merkle/hash.ts'
 import { ArchiveConflict, ArchiveUnavailable, type Archive } from './archive.ts'
 import { errorCode } from './error_code.ts'
+import { makeFile, syncFolder } from './new_file.ts'
 
 /** Where files are written before they have a name; hidden from whoever serves the folder, and from `list`. */
 const incoming = '.incoming'
 
 /**
- * An archive in a folder. A file is written and made durable under no name, then named by `link`, which fails where the name is
- * taken; nothing is ever renamed over, and files are read-only (0444). What a crash leaves is in `.incoming` and means nothing.
+ * An archive in a folder. Nothing is ever written over, and files are read-only (0444). What a crash leaves is in `.incoming` and
+ * means nothing.
  */
 export function archiveFolder(place: string): Archive {
   const root = resolve(place)
@@ -19,10 +19,12 @@ export function archiveFolder(place: string): Archive {
     async put(path, bytes) {
       const file = join(root, path)
       await makeFolder(dirname(file))
-      const made = await publish(join(root, incoming), file, bytes)
+      const unnamed = join(root, incoming)
+      await makeFolder(unnamed)
+      const made = await makeFile(file, bytes, { unnamed, mode: 0o444 })
       if (!made && !equalBytes(await readFile(file), bytes)) throw new ArchiveConflict(place, path)
-      // Also where it was there: whoever made it may have died before this.
-      await syncFolder(dirname(file))
+      // Whoever made it may have died before this.
+      if (!made) await syncFolder(dirname(file))
       return made
     },
     async get(path, bytesMax) {
@@ -48,28 +50,6 @@ export function archiveFolder(place: string): Archive {
   }
 }
 
-/** Whether the file was made; false when its name is taken. */
-async function publish(unnamed: string, file: string, bytes: Uint8Array): Promise<boolean> {
-  await makeFolder(unnamed)
-  const temporary = join(unnamed, randomUUID())
-  const handle = await open(temporary, 'wx', 0o444)
-  try {
-    await handle.writeFile(bytes)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  try {
-    await link(temporary, file)
-    return true
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false
-    throw error
-  } finally {
-    await rm(temporary, { force: true })
-  }
-}
-
 /** Makes a folder and those it is in, and their names durable. */
 async function makeFolder(folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true })
@@ -78,11 +58,6 @@ async function makeFolder(folder: string): Promise<void> {
     await syncFolder(dirname(made))
     if (made === first) return
   }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder)
-  await handle.sync().finally(() => handle.close())
 }
 
 /** In the order of their paths: a folder sorts as its name with the `/` that follows it. */

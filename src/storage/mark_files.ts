@@ -1,18 +1,14 @@
-import { createHash } from 'node:crypto'
-import { join } from 'node:path'
-import { addNumbered, newestNumbered } from './numbered_files.ts'
+import { addNumbered, folderOfOrigin, newestNumbered } from './numbered_files.ts'
 import type { Mark, MarkStore } from './marks.ts'
 
 /** Marks in a folder that all broker processes of one machine share; each move is a new file. */
 export function openMarkFiles(folder: string): MarkStore {
-  const folderOf = (origin: string) =>
-    join(folder, createHash('sha256').update(origin).digest('hex'))
   return {
     async read(origin) {
-      return (await newest(folderOf(origin)))?.mark
+      return (await newest(folderOfOrigin(folder, origin)))?.mark
     },
     async replace(origin, old, next) {
-      const own = folderOf(origin)
+      const own = folderOfOrigin(folder, origin)
       const found = await newest(own)
       if (found?.mark.size !== old?.size || found?.mark.root !== old?.root) return false
       return addNumbered(own, found?.number ?? 0, `${next.size}\n${next.root}\n`)

@@ -1,10 +1,15 @@
-import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorCode } from './error_code.ts'
+import { makeFile } from './new_file.ts'
 
 /** How many superseded files stay beside the newest. */
 const kept = 8
+
+/** The folder of its own that an origin has in another one. */
+export const folderOfOrigin = (folder: string, origin: string): string =>
+  join(folder, createHash('sha256').update(origin).digest('hex'))
 
 /** The newest file of a folder. */
 export interface Numbered {
@@ -21,8 +26,7 @@ export async function newestNumbered(folder: string): Promise<Numbered | undefin
 
 /**
  * Adds the file after `number`, durably, and keeps some of those before; false when it is there already. Processes of one machine
- * may share the folder: a file is made by `link`, which fails when its number is taken, and is never written over. That is the
- * compare-and-swap.
+ * may share the folder: a file is made only if its number is not taken. That is the compare-and-swap.
  */
 export async function addNumbered(
   folder: string,
@@ -31,7 +35,8 @@ export async function addNumbered(
 ): Promise<boolean> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const next = number + 1
-  if (!(await publish(folder, next, content))) return false
+  if (!(await makeFile(join(folder, String(next)), content, { unnamed: folder, mode: 0o600 })))
+    return false
   // A process that slept since it looked may have taken a number that was pruned: then a higher one is there.
   if ((await numbers(folder)).at(-1) !== next) return false
   for (const past of (await numbers(folder)).slice(0, -kept))
@@ -49,27 +54,5 @@ async function numbers(folder: string): Promise<number[]> {
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return []
     throw error
-  }
-}
-
-async function publish(folder: string, number: number, content: string): Promise<boolean> {
-  const temporary = join(folder, `.${randomUUID()}`)
-  const file = await open(temporary, 'wx', 0o600)
-  try {
-    await file.writeFile(content)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  try {
-    await link(temporary, join(folder, String(number)))
-    const directory = await open(folder)
-    await directory.sync().finally(() => directory.close())
-    return true
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false
-    throw error
-  } finally {
-    await rm(temporary, { force: true })
   }
 }
