@@ -12,7 +12,7 @@ import {
   type DPoPHandle,
   type ServerMetadata,
 } from 'openid-client'
-import { BankUnavailable, type Bank } from '../broker/bank_port.ts'
+import { BankUnavailable, type Bank, type StaffProvider } from '../broker/bank_port.ts'
 import { algorithmOfKey } from '../storage/jws.ts'
 import type { DirectoryBank } from './directory.ts'
 import type { Gateway } from './egress.ts'
@@ -76,13 +76,16 @@ export function openBankClients(clients: Clients): (bank: Bank) => Promise<BankC
  */
 export function openStaffClients(clients: Clients): (bank: Bank) => Promise<BankClient> {
   return openClients(clients, {
-    at: ({ id, staff }) => {
-      if (staff !== undefined) return staff
-      throw new BankUnavailable('unreachable', `${id} has no identity provider for its staff`)
-    },
+    at: staffProviderOf,
     check: () => undefined,
     dpopBound: ({ dpop_signing_alg_values_supported: offered }) => offered !== undefined,
   })
+}
+
+/** The identity provider of a bank's staff. Throws `BankUnavailable` for a bank without one. */
+export function staffProviderOf({ id, staff }: Bank): StaffProvider {
+  if (staff !== undefined) return staff
+  throw new BankUnavailable('unreachable', `${id} has no identity provider for its staff`)
 }
 
 interface Kind {

@@ -1,6 +1,4 @@
-import { decodeProtectedHeader } from 'jose'
 import {
-  authorizationCodeGrant,
   buildAuthorizationUrlWithPAR,
   calculatePKCECodeChallenge,
   randomPKCECodeVerifier,
@@ -23,6 +21,7 @@ import { details_type, durationOf, resourcesOf } from '../consent/fdx.ts'
 import { algorithmNames } from '../storage/jws.ts'
 import type { BankClient } from './bank_client.ts'
 import { heardFrom } from './bank_error.ts'
+import { finishCodeLogin } from './code_login.ts'
 
 /** A login, from its password to our exchange of the code: the time that a customer may take on the bank's pages. */
 const login_s_max = 3600
@@ -65,30 +64,18 @@ export function openLinking({
       return { url, pending: { state, nonce: request.nonce, codeVerifier } }
     },
 
-    async finishLogin(bank, callback, { state, nonce, codeVerifier }) {
-      const { config, dpop } = await clientOf(bank)
+    async finishLogin(bank, callback, pending) {
+      const client = await clientOf(bank)
       // RFC 9207: without it, a login begun at one bank could be ended by another.
       if (!callback.searchParams.has('iss'))
         throw new BankRefused('login_invalid', 'the answer does not say whose it is')
-      const answered = new URL(redirectUriOf(bank.id))
-      answered.search = callback.search
-      const granted = authorizationCodeGrant(
-        config,
-        answered,
-        {
-          expectedState: state,
-          expectedNonce: nonce,
-          pkceCodeVerifier: codeVerifier,
-          maxAge: login_s_max,
-        },
-        undefined,
-        { DPoP: dpop },
-      )
-      const answer = await heardFrom('login', granted)
-      const { id_token: idToken } = answer
-      const claims = answer.claims()
-      if (idToken === undefined || claims === undefined || !signedWell(idToken))
-        throw new BankRefused('login_invalid', 'the bank did not sign the login as FAPI 2.0 asks')
+      const { answer, claims, idToken } = await finishCodeLogin(client, callback, {
+        redirectUri: redirectUriOf(bank.id),
+        pending,
+        age_s_max: login_s_max,
+        algorithms: idTokenAlgorithms,
+        DPoP: client.dpop,
+      })
       const { sub: subject, acr, auth_time: authTime } = claims
       return {
         subject,
@@ -140,10 +127,6 @@ function asked(
     },
   }
   return { scope, prompt, authorization_details: JSON.stringify([detail]) }
-}
-
-function signedWell(idToken: string): boolean {
-  return idTokenAlgorithms.includes(decodeProtectedHeader(idToken).alg ?? '')
 }
 
 function tokensOf(answer: TokenEndpointResponse, at: number): BankTokens {

@@ -1,6 +1,4 @@
-import { decodeProtectedHeader } from 'jose'
 import {
-  authorizationCodeGrant,
   buildAuthorizationUrl,
   buildAuthorizationUrlWithPAR,
   buildEndSessionUrl,
@@ -10,18 +8,12 @@ import {
   randomState,
   type DPoPHandle,
   type IDToken,
-  type ServerMetadata,
 } from 'openid-client'
-import {
-  BankRefused,
-  BankUnavailable,
-  type Bank,
-  type StaffPort,
-  type StaffProvider,
-} from '../broker/bank_port.ts'
+import { BankRefused, type Bank, type StaffPort, type StaffProvider } from '../broker/bank_port.ts'
 import { algorithmNames } from '../storage/jws.ts'
-import type { BankClient } from './bank_client.ts'
+import { staffProviderOf, type BankClient } from './bank_client.ts'
 import { heardFrom } from './bank_error.ts'
+import { finishCodeLogin } from './code_login.ts'
 
 /** How old a login at the bank may be: longer ago, and the bank asks for it anew. */
 export const staff_login_s_max = 3_600
@@ -44,8 +36,9 @@ export function openStaffLogin({
 }): StaffPort {
   return {
     async start(bank) {
-      const provider = providerOf(bank)
-      const { config, metadata, dpop } = await clientOf(bank)
+      const provider = staffProviderOf(bank)
+      const client = await clientOf(bank)
+      const { config, metadata } = client
       const codeVerifier = randomPKCECodeVerifier()
       const [state, nonce] = [randomState(), randomNonce()]
       const asked = {
@@ -60,38 +53,20 @@ export function openStaffLogin({
       const { href: url } =
         metadata.pushed_authorization_request_endpoint === undefined
           ? buildAuthorizationUrl(config, asked)
-          : await heardFrom(
-              'request',
-              buildAuthorizationUrlWithPAR(config, asked, proof(metadata, dpop)),
-            )
+          : await heardFrom('request', buildAuthorizationUrlWithPAR(config, asked, proof(client)))
       return { url, pending: { state, nonce, codeVerifier } }
     },
 
-    async finish(bank, callback, { state, nonce, codeVerifier }) {
-      const { config, metadata, dpop } = await clientOf(bank)
-      const answered = new URL(redirectUriOf(bank.id))
-      answered.search = callback.search
-      const granted = authorizationCodeGrant(
-        config,
-        answered,
-        {
-          expectedState: state,
-          expectedNonce: nonce,
-          pkceCodeVerifier: codeVerifier,
-          maxAge: staff_login_s_max,
-        },
-        undefined,
-        proof(metadata, dpop),
-      )
-      const answer = await heardFrom('login', granted)
-      const { id_token: idToken } = answer
-      const claims = answer.claims()
-      if (idToken === undefined || claims === undefined || !signedWell(idToken))
-        throw new BankRefused(
-          'login_invalid',
-          'the bank did not sign the login by a key of its own',
-        )
-      requireAuditor(providerOf(bank), claims)
+    async finish(bank, callback, pending) {
+      const client = await clientOf(bank)
+      const { claims, idToken } = await finishCodeLogin(client, callback, {
+        redirectUri: redirectUriOf(bank.id),
+        pending,
+        age_s_max: staff_login_s_max,
+        algorithms: idTokenAlgorithms,
+        ...proof(client),
+      })
+      requireAuditor(staffProviderOf(bank), claims)
       return { subject: claims.sub, ...nameIn(claims), idToken }
     },
 
@@ -105,17 +80,8 @@ export function openStaffLogin({
 }
 
 /** Proof of possession where the provider binds tokens by it, though nothing is ever asked with them. */
-const proof = (metadata: ServerMetadata, DPoP: DPoPHandle): { DPoP?: DPoPHandle } =>
-  metadata.dpop_signing_alg_values_supported === undefined ? {} : { DPoP }
-
-function providerOf({ id, staff }: Bank): StaffProvider {
-  if (staff !== undefined) return staff
-  throw new BankUnavailable('unreachable', `${id} has no identity provider for its staff`)
-}
-
-function signedWell(idToken: string): boolean {
-  return idTokenAlgorithms.includes(decodeProtectedHeader(idToken).alg ?? '')
-}
+const proof = ({ metadata, dpop }: BankClient): { DPoP?: DPoPHandle } =>
+  metadata.dpop_signing_alg_values_supported === undefined ? {} : { DPoP: dpop }
 
 /** Throws `BankRefused` for whoever the bank does not say is an auditor, or who did not log in as it must be. */
 function requireAuditor({ claim, auditor, acr }: StaffProvider, claims: IDToken): void {
