@@ -6,6 +6,7 @@ import { nodeHasher } from '../storage/node_crypto.ts'
 import { ReleasesStopped } from './append.ts'
 import type { Broker } from './broker.ts'
 import { newestCheckpoint, servedCheckpoint } from './served_checkpoint.ts'
+import type { LedgerSigner } from './signing.ts'
 
 /** How long whoever asks for a proof waits for the entry to be signed, ms, and how often that is tried. */
 const sign_ms = { max: 2_000, retry: 100 } as const
@@ -37,17 +38,39 @@ export async function proofUnder(
 
 /** The checkpoint that is served once it covers an entry, or after 2 s the newest signed. Throws `ReleasesStopped`. */
 export async function checkpointOver(broker: Broker, bank: string, index: number) {
-  const { signer, witnessing } = broker
-  for (let waited_ms = 0; ; waited_ms += sign_ms.retry) {
-    const served = await servedCheckpoint(broker, bank)
-    if (served !== undefined && served.size > index) return served
-    const stopped = signer.stopped(bank)
-    if (stopped !== undefined || waited_ms >= sign_ms.max) break
-    const why = await signer.sign(bank)
-    await witnessing.begin(bank, { hurried: true })
-    if (why !== undefined || witnessing.quorum !== undefined) await sleep(sign_ms.retry)
+  const { signer } = broker
+  const until = performance.now() + sign_ms.max
+  let served = await servedCheckpoint(broker, bank)
+  while (served === undefined || served.size <= index) {
+    if (signer.stopped(bank) !== undefined || performance.now() >= until) break
+    served = await nextServed(broker, bank)
   }
+  if (served !== undefined && served.size > index) return served
   const newest = await newestCheckpoint(broker, bank)
   if (newest !== undefined && newest.size > index) return newest
   throw new ReleasesStopped(signer.stopped(bank) ?? `entry ${index} was not signed in time`)
+}
+
+type Served = ReturnType<typeof servedCheckpoint>
+
+/** The turn that is being taken for each bank: anyone may ask for the newest entry's proof, however many at once. */
+const turns = new WeakMap<LedgerSigner, Map<string, Served>>()
+
+/** What is served once the newest size was signed and the witnesses were asked; all who wait take the same turn. */
+function nextServed(broker: Broker, bank: string): Served {
+  const ofSigner = turns.get(broker.signer) ?? new Map<string, Served>()
+  turns.set(broker.signer, ofSigner)
+  const taken = ofSigner.get(bank)
+  if (taken !== undefined) return taken
+  const turn = takeTurn(broker, bank).finally(() => ofSigner.delete(bank))
+  ofSigner.set(bank, turn)
+  return turn
+}
+
+async function takeTurn(broker: Broker, bank: string): Served {
+  const { signer, witnessing } = broker
+  const why = await signer.sign(bank)
+  await witnessing.begin(bank, { hurried: true })
+  if (why !== undefined || witnessing.quorum !== undefined) await sleep(sign_ms.retry)
+  return servedCheckpoint(broker, bank)
 }
