@@ -1,4 +1,4 @@
-import { Form, Name, renderPage, type Csrf } from './layout.tsx'
+import { Banks, Form, renderPage, type Csrf } from './layout.tsx'
 
 /** The banks to choose from, before a login that shows the customer what is theirs. */
 export function chooseBankPage({
@@ -21,15 +21,7 @@ export function chooseBankPage({
         <p class="lede">{why}</p>
         <Form action={action} csrf={csrf} class="card">
           <h2>Choose your bank</h2>
-          <ul class="banks">
-            {banks.map(({ id, legalName }) => (
-              <li key={id}>
-                <button class="quiet" id={`bank-${id}`} name="bank" value={id}>
-                  <Name>{legalName}</Name>
-                </button>
-              </li>
-            ))}
-          </ul>
+          <Banks banks={banks} />
         </Form>
       </>
     ),

@@ -1,7 +1,6 @@
 import type { ComponentChildren } from 'preact'
-import { renderToString } from 'preact-render-to-string'
 import type { Notice } from './error.tsx'
-import { Form, Logo, Name, Time, type Csrf } from './layout.tsx'
+import { Banks, Form, Logo, Name, renderDocument, Time, type Csrf } from './layout.tsx'
 
 /** What the console's page tells its script, as JSON in `data-told` of `#console`. */
 export interface ConsoleTold extends Csrf {
@@ -84,15 +83,7 @@ export function consoleLoginPage({
           {back === undefined ? null : <input type="hidden" name="back" value={back} />}
           <h2>{banks.length === 1 ? 'Your bank' : 'Choose your bank'}</h2>
           {banks.length === 0 ? <p>No bank has its staff log in here yet.</p> : null}
-          <ul class="banks">
-            {banks.map(({ id, legalName }) => (
-              <li key={id}>
-                <button class="quiet" id={`bank-${id}`} name="bank" value={id}>
-                  <Name>{legalName}</Name>
-                </button>
-              </li>
-            ))}
-          </ul>
+          <Banks banks={banks} />
         </Form>
       </main>
     ),
@@ -131,22 +122,18 @@ function render({
   session?: ComponentChildren
   children: ComponentChildren
 }): string {
-  return `<!doctype html>${renderToString(
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="robots" content="noindex" />
-        <title>{`${title} – Countersign console`}</title>
-        <link rel="stylesheet" href="/web/style.css" />
+  return renderDocument({
+    title: `${title} – Countersign console`,
+    main: 'console',
+    head: (
+      <>
         {style && <link rel="stylesheet" href={style.href} integrity={style.integrity} />}
-        <link rel="icon" type="image/svg+xml" href="/web/logo.svg" />
         {script && <script type="module" src={script.href} integrity={script.integrity} />}
-      </head>
-      <body class="console">
-        <a class="skip" href="#console">
-          Skip to content
-        </a>
+      </>
+    ),
+    class: 'console',
+    children: (
+      <>
         <header>
           <a class="home" href="/console">
             <Logo />
@@ -155,7 +142,7 @@ function render({
           {session}
         </header>
         {children}
-      </body>
-    </html>,
-  )}`
+      </>
+    ),
+  })
 }

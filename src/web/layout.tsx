@@ -15,20 +15,11 @@ export function renderPage({
   title: string
   children: ComponentChildren
 }): string {
-  return `<!doctype html>${renderToString(
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="robots" content="noindex" />
-        <title>{`${title} – Countersign`}</title>
-        <link rel="stylesheet" href="/web/style.css" />
-        <link rel="icon" type="image/svg+xml" href="/web/logo.svg" />
-      </head>
-      <body>
-        <a class="skip" href="#main">
-          Skip to content
-        </a>
+  return renderDocument({
+    title: `${title} – Countersign`,
+    main: 'main',
+    children: (
+      <>
         <header>
           <Logo />
           Countersign
@@ -41,6 +32,41 @@ export function renderPage({
             <a href="/policy">What the data may be used for</a>
           </p>
         </footer>
+      </>
+    ),
+  })
+}
+
+/** What every page has. `main` is the id of its content, `head` what it loads beside the stylesheet of all pages. */
+export function renderDocument({
+  title,
+  main,
+  head,
+  class: classes,
+  children,
+}: {
+  title: string
+  main: string
+  head?: ComponentChildren
+  class?: string
+  children: ComponentChildren
+}): string {
+  return `<!doctype html>${renderToString(
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="robots" content="noindex" />
+        <title>{title}</title>
+        <link rel="stylesheet" href="/web/style.css" />
+        <link rel="icon" type="image/svg+xml" href="/web/logo.svg" />
+        {head}
+      </head>
+      <body class={classes}>
+        <a class="skip" href={`#${main}`}>
+          Skip to content
+        </a>
+        {children}
       </body>
     </html>,
   )}`
@@ -79,6 +105,23 @@ export function Form({
 
 /** A name that someone else chose: set apart, and unable to turn the direction of the text around it. */
 export const Name = ({ children }: { children: string }) => <bdi class="name">{children}</bdi>
+
+/** The banks to choose from, each a button of the form they are in. */
+export const Banks = ({
+  banks,
+}: {
+  banks: readonly { readonly id: string; readonly legalName: string }[]
+}) => (
+  <ul class="banks">
+    {banks.map(({ id, legalName }) => (
+      <li key={id}>
+        <button class="quiet" id={`bank-${id}`} name="bank" value={id}>
+          <Name>{legalName}</Name>
+        </button>
+      </li>
+    ))}
+  </ul>
+)
 
 /** How far the customer is on the way to a decision. */
 export function Steps({ now }: { now: 1 | 2 | 3 }) {
