@@ -42,7 +42,12 @@ it('while PostgreSQL is gone nothing is released and every answer says so; back 
   }
   await api.call('get', `/ledger/${bank}/checkpoint`).expect(503)
   const health = await api.call('get', '/health').expect(503)
-  expect(health.body).toEqual({ status: 'unavailable', database: 'unavailable', ledgers: [] })
+  expect(health.body).toEqual({
+    status: 'unavailable',
+    database: 'unavailable',
+    ledgers: [],
+    unwitnessed: [],
+  })
   await api.call('get', '/oauth/jwks').expect(200)
 
   await postgres.start()

@@ -40,6 +40,7 @@ it('the metadata say what the server does and nothing else', async () => {
       'audit:read',
       'consents:read',
       'consents:revoke',
+      'statements:write',
       'registry:read',
       'registry:write',
       'registry:approve',
