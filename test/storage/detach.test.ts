@@ -3,6 +3,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { withClient } from '../../sandbox/postgres_database.ts'
+import { indexLedger } from '../../src/broker/index_ledger.ts'
 import { DoorUnavailable, ReleasesStopped } from '../../src/broker/append.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import { encodeBundle, tilePath, tileWidth } from '../../src/merkle/tiles.ts'
@@ -126,6 +127,8 @@ describe('detaching entries', () => {
     await archiveBundles('citi', 2)
     const range = { from: 0, to: 703 }
     const before = await readLeaves(broker.db, 'citi', range)
+    await broker.signer.sign('citi')
+    await indexLedger(broker, 'citi')
     const milestones = async () =>
       (await readTimeline(broker.db, 'citi', consent.id))?.entries.filter(
         ({ mark }) => mark !== 'last_release',
@@ -151,6 +154,9 @@ describe('detaching entries', () => {
       expect(await firstEntryFrom(withArchive().db, 'citi', { at, size: 703 })).toBe(
         times.indexOf(at),
       )
+    // Without an archive too: strangers ask by time, and each must not cost dozens of bundles.
+    for (const at of [times[0], times[300], times[511], times[600]].map(String))
+      expect(await firstEntryFrom(broker.db, 'citi', { at, size: 703 })).toBe(times.indexOf(at))
     expect(await milestones()).toEqual(told)
     expect(told).toHaveLength(2)
     const state = await replayLedger(withArchive(), 'citi')
