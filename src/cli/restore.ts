@@ -8,6 +8,7 @@ import { newestBackup } from '../recovery/backup.ts'
 import type { KeptFrom } from '../recovery/kept_parts.ts'
 import { restoreLedger } from '../recovery/restore_ledger.ts'
 import { openArchive } from '../storage/archive_place.ts'
+import { findRestore } from '../storage/restoring.ts'
 import { parseOptions, UsageError, type Arguments } from './arguments.ts'
 import { archivedAt } from './export.ts'
 import { readPolicyFile } from './policy_file.ts'
@@ -61,6 +62,11 @@ async function restoreAll(broker: Broker, { options, policy, testimonies }: Wish
   for (const bank of one === undefined ? broker.bankPort.banks.keys() : [one]) {
     if (one === undefined && (await archivedSizes(archive, bank)).length === 0) {
       say(`${bank}: the archive has no export of it`)
+      continue
+    }
+    const before = await findRestore(broker.db, bank)
+    if (one === undefined && before?.phase === 'finished') {
+      say(`${bank}: was restored here before, to ${before.size} entries`)
       continue
     }
     const said = testimonies.get(ledgerOrigin(broker.issuer, bank)) ?? []

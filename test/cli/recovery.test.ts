@@ -203,7 +203,7 @@ describe('the drill', () => {
 })
 
 describe('a broker', () => {
-  it('does not start while a restore is not finished', async () => {
+  it('does not start while a restore is not finished, which goes on with the ledgers that are left', async () => {
     const settings = await loseDatabase()
     await countersign(settings, 'migrate')
     const last = (method: string, path: string) =>
@@ -220,5 +220,9 @@ describe('a broker', () => {
     expect(err).toContain('- other-bank is being restored: run "countersign restore" again')
     expect(err).toContain('- other-bank has no ledger: run "countersign ledger open')
     expect(await readFile(kept, 'utf8')).toContain('broker.example/ledger/first-bank\n523\n')
+    const again = await countersign(settings, ...theRestore())
+    expect({ code: again.code, err: again.err }).toEqual({ code: 0, err: '' })
+    expect(again.out).toMatch(/^first-bank: was restored here before, to \d+ entries$/m)
+    expect(again.out).toMatch(/^other-bank: restored to \d+ entries, and verified/m)
   })
 })
