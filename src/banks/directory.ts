@@ -135,9 +135,10 @@ export function parseBankDirectory(
   if (!isDirectory(entries)) throw new DirectoryInvalid((isDirectory.errors ?? []).map(explain))
   const problems = [
     ...entries.flatMap((entry, i) => problemsOf(entry, { sandbox }).map((one) => `/${i}/${one}`)),
-    ...repeated(entries, 'id'),
-    ...repeated(entries, 'issuer'),
+    ...repeatedIds(entries),
+    ...sharedIssuers(entries),
     ...sharedStaff(entries),
+    ...customersClients(entries),
   ]
   if (problems.length > 0) throw new DirectoryInvalid(problems)
   return new Map(entries.map((entry) => [entry.id, bankOf(entry)]))
@@ -170,8 +171,6 @@ function problemsOf(entry: Entry, { sandbox }: { sandbox: boolean }): string[] {
     if (!URL.canParse(value)) problems.push(`${name} is not a URL`)
     else if (!sandbox && !value.startsWith('https:')) problems.push(`${name} is not https`)
   }
-  if (entry.staff?.issuer === entry.issuer && entry.staff.client_id === entry.client_id)
-    problems.push('staff/client_id is the one for customers: another is needed')
   if (entry.staff !== undefined && consoleWords.includes(entry.id))
     problems.push(`id is a word of the console's own addresses: ${consoleWords.join(', ')}`)
   return problems
@@ -182,11 +181,22 @@ const consoleWords = ['assets', 'callback', 'login', 'logout']
 
 /** One provider speaks for the staff of one bank: else one bank's word would let people in at another. */
 function sharedStaff(entries: readonly Entry[]): string[] {
-  return entries.flatMap(({ id, staff }, i) =>
+  return entries.flatMap(({ lei, staff }, i) =>
     entries.some(
-      (other) => other.id !== id && [other.issuer, other.staff?.issuer].includes(staff?.issuer),
+      (other) => other.lei !== lei && [other.issuer, other.staff?.issuer].includes(staff?.issuer),
     ) && staff !== undefined
       ? [`/${i}/staff/issuer is another bank's: ${staff.issuer}`]
+      : [],
+  )
+}
+
+/** Where customers log in at the same provider, staff do so at another client: else whoever is let in as one is let in as the other. */
+function customersClients(entries: readonly Entry[]): string[] {
+  return entries.flatMap(({ staff }, i) =>
+    entries.some(
+      ({ issuer, client_id }) => staff?.issuer === issuer && staff.client_id === client_id,
+    )
+      ? [`/${i}/staff/client_id is the one for customers: another is needed`]
       : [],
   )
 }
@@ -200,10 +210,17 @@ function isKey(key: Entry['key']): boolean {
   }
 }
 
-function repeated(entries: readonly Entry[], name: 'id' | 'issuer'): string[] {
-  const values = entries.map((entry) => entry[name])
-  return values.flatMap((value, i) =>
-    values.indexOf(value) < i ? [`/${i}/${name} is there before: ${value}`] : [],
+function repeatedIds(entries: readonly Entry[]): string[] {
+  const ids = entries.map(({ id }) => id)
+  return ids.flatMap((id, i) => (ids.indexOf(id) < i ? [`/${i}/id is there before: ${id}`] : []))
+}
+
+/** One provider speaks for one bank, which is there twice when a ledger follows another: both have its LEI. */
+function sharedIssuers(entries: readonly Entry[]): string[] {
+  return entries.flatMap(({ issuer, lei }, i) =>
+    entries.slice(0, i).some((other) => other.issuer === issuer && other.lei !== lei)
+      ? [`/${i}/issuer is another bank's: ${issuer}`]
+      : [],
   )
 }
 

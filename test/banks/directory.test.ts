@@ -99,8 +99,24 @@ describe('the bank directory', () => {
       '/1/key is not a point of its curve',
       '/1/fdx_base_url is not https',
       '/1/id is there before: jpmorgan-chase',
-      '/1/issuer is there before: https://login.chase.example',
+      "/1/issuer is another bank's: https://login.chase.example",
     ])
+  })
+
+  it('has a bank twice when a ledger follows another, with the same providers for customers and for staff', () => {
+    const client = { issuer: chase.issuer, client_id: 'console' }
+    const staff = { ...client, claim: 'roles', auditor: ['auditor'] }
+    const next = { ...chase, id: 'jpmorgan-chase-2', staff }
+    expect([...read([{ ...chase, staff }, next]).keys()]).toEqual([
+      'jpmorgan-chase',
+      'jpmorgan-chase-2',
+    ])
+    expect(
+      problems([
+        chase,
+        { ...next, issuer: 'https://b.example', staff: { ...staff, client_id: undefined } },
+      ]),
+    ).toEqual(['/1/staff/client_id is the one for customers: another is needed'])
   })
 
   it('takes plain http in the sandbox only', () => {
@@ -115,7 +131,12 @@ describe('the bank directory', () => {
 
   describe('a provider of identities for the staff', () => {
     const staff = { issuer: 'https://staff.chase.example', claim: 'roles', auditor: ['auditor'] }
-    const wells = { ...chase, id: 'wells-fargo', issuer: 'https://wells.example' }
+    const wells = {
+      ...chase,
+      id: 'wells-fargo',
+      lei: 'KB1H1DSPRFMYMCUFXT09',
+      issuer: 'https://wells.example',
+    }
 
     const words = (count: number) => Array.from({ length: count }, (_, i) => `word-${i}`)
 
