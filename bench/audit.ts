@@ -1,4 +1,4 @@
-import { beginExport, exportBytes } from '../src/broker/audit_export.ts'
+import { beginExport, exportBytes } from '../src/broker/export_entries.ts'
 import { indexLedger } from '../src/broker/index_ledger.ts'
 import type { AuditFilter } from '../src/ledger/audit_filter.ts'
 import { indexProgress } from '../src/storage/audit_index.ts'

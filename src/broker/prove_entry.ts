@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readEntry, type Entry } from '../ledger/entry.ts'
 import { proveInclusion } from '../merkle/proof.ts'
-import type { TlogProof } from '../merkle/tlog_proof.ts'
-import { databaseTiles, findLedger } from '../storage/ledgers.ts'
+import { formatTlogProof, type TlogProof } from '../merkle/tlog_proof.ts'
+import type { SignedNote } from '../storage/cosignatures.ts'
+import { databaseTiles, findLedger, readLeaves } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import { ReleasesStopped } from './append.ts'
 import type { Broker } from './broker.ts'
@@ -26,14 +28,32 @@ export async function proveEntry(
 }
 
 /** The proof of an entry under a checkpoint that covers it. */
-export async function proofUnder(
+async function proofUnder(
   { db }: Broker,
   bank: string,
-  { index, signed }: { index: number; signed: { size: number; note: string } },
+  { index, signed }: { index: number; signed: SignedNote },
 ): Promise<TlogProof> {
   const { size, note: checkpoint } = signed
   const proof = await proveInclusion(nodeHasher, databaseTiles(db, bank), { index, size })
   return { index, proof, checkpoint }
+}
+
+/** An entry, and the tlog-proof that carries it. */
+export interface ProvenEntry {
+  readonly entry: Entry
+  readonly proof: string
+}
+
+/** An entry with its proof under a checkpoint that covers it. */
+export async function proveWithEntry(
+  broker: Broker,
+  bank: string,
+  { index, signed }: { index: number; signed: SignedNote },
+): Promise<ProvenEntry> {
+  const [leaf] = await readLeaves(broker.db, bank, { from: index, to: index + 1 })
+  if (leaf === undefined) throw new Error(`${bank} has no entry ${index}`)
+  const proof = await proofUnder(broker, bank, { index, signed })
+  return { entry: readEntry(leaf), proof: formatTlogProof({ ...proof, extra: leaf }) }
 }
 
 /** The checkpoint that is served once it covers an entry, or after 2 s the newest signed. Throws `ReleasesStopped`. */

@@ -3,11 +3,13 @@ import { countsOf } from '../ledger/totals.ts'
 import { encodeBase64 } from '../merkle/encoding.ts'
 import { proveSum, proveSumRange, type ReadSumTile } from '../merkle/sum_proof.ts'
 import type { SumNode } from '../merkle/sum_tree.ts'
+import type { SignedNote } from '../storage/cosignatures.ts'
 import { newestEpoch, sumNames, sumTiles } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import type { Broker } from './broker.ts'
+import { proveWithEntry } from './prove_entry.ts'
 import { servedCheckpoint } from './served_checkpoint.ts'
-import { originOf, proveWithEntry, type IndexRange } from './summarise_ledger.ts'
+import { originOf, type IndexRange } from './summarise_ledger.ts'
 
 /** That one entry is counted in the newest signed epoch, and what it counts. Undefined where no signed epoch covers it. */
 export async function proveEntrySum(
@@ -43,7 +45,7 @@ export async function proveRangeSum(
 }
 
 interface Covered {
-  readonly signed: { readonly size: number; readonly note: string }
+  readonly signed: SignedNote
   /** The index of the epoch entry, and so how many entries it covers. */
   readonly epoch: number
   readonly names: readonly string[]

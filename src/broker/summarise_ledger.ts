@@ -1,16 +1,9 @@
-import { readEntry, type Entry } from '../ledger/entry.ts'
 import type { Summary } from '../ledger/summary.ts'
 import type { Totals } from '../ledger/totals.ts'
-import { formatTlogProof } from '../merkle/tlog_proof.ts'
-import {
-  epochFrom,
-  findLedger,
-  firstEntryFrom,
-  newestEpoch,
-  readLeaves,
-} from '../storage/ledgers.ts'
+import type { SignedNote } from '../storage/cosignatures.ts'
+import { epochFrom, findLedger, firstEntryFrom, newestEpoch } from '../storage/ledgers.ts'
 import type { Broker } from './broker.ts'
-import { proofUnder } from './prove_entry.ts'
+import { proveWithEntry, type ProvenEntry } from './prove_entry.ts'
 import { servedCheckpoint } from './served_checkpoint.ts'
 
 /** The entries [from, to). */
@@ -23,11 +16,6 @@ export interface IndexRange {
 export interface TimeRange {
   readonly from: string
   readonly to: string
-}
-
-interface Signed {
-  readonly size: number
-  readonly note: string
 }
 
 /**
@@ -76,7 +64,7 @@ export async function summariseTime(
   broker: Broker,
   bank: string,
   time: TimeRange,
-  under?: Signed,
+  under?: SignedNote,
 ): Promise<Summary | undefined> {
   const signed = under ?? (await servedCheckpoint(broker, bank))
   if (signed === undefined) return undefined
@@ -89,7 +77,7 @@ export async function summariseTime(
 async function indicesOf(
   { db }: Broker,
   bank: string,
-  { time, signed: { size } }: { time: TimeRange; signed: Signed },
+  { time, signed: { size } }: { time: TimeRange; signed: SignedNote },
 ): Promise<IndexRange> {
   return {
     from: await firstEntryFrom(db, bank, { at: time.from, size }),
@@ -101,7 +89,7 @@ async function summaryOf(
   broker: Broker,
   bank: string,
   found: {
-    signed: Signed
+    signed: SignedNote
     basis: Summary['basis']
     range: IndexRange
     time?: TimeRange
@@ -139,24 +127,7 @@ export async function originOf({ db }: Broker, bank: string): Promise<string> {
   return ledger.origin
 }
 
-interface Shown {
-  readonly entry: Entry
-  readonly proof: string
-}
-
-/** An entry, and the tlog-proof that carries it. */
-export async function proveWithEntry(
-  broker: Broker,
-  bank: string,
-  { index, signed }: { index: number; signed: Signed },
-): Promise<Shown> {
-  const [leaf] = await readLeaves(broker.db, bank, { from: index, to: index + 1 })
-  if (leaf === undefined) throw new Error(`${bank} has no entry ${index}`)
-  const proof = await proofUnder(broker, bank, { index, signed })
-  return { entry: readEntry(leaf), proof: formatTlogProof({ ...proof, extra: leaf }) }
-}
-
-const difference = (end: Shown | undefined, start: Shown | undefined): Totals =>
+const difference = (end: ProvenEntry | undefined, start: ProvenEntry | undefined): Totals =>
   Object.fromEntries(
     Object.entries(end?.entry.totals ?? {}).map(([name, total]) => [
       name,

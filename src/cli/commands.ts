@@ -28,6 +28,9 @@ const identified = '--id <id> --legal-name <name> --lei <lei> --website <url> --
 const secured =
   '(--jwks <file> | --jwks-uri <url>) [--auth private_key_jwt | --auth self_signed_tls_client_auth | --auth tls_client_auth (--tls-subject-dn | --tls-san-dns | --tls-san-uri | --tls-san-ip | --tls-san-email) <name>] [--binding dpop|mtls] [--signed-requests]'
 
+/** Where an archive, or a place of backups, is. */
+const archive = '<folder or s3://bucket/prefix>'
+
 /** Every command, by name. */
 export const commands: Readonly<Record<string, Command>> = {
   start: {
@@ -103,18 +106,17 @@ export const commands: Readonly<Record<string, Command>> = {
     run: eraseCommand,
   },
   export: {
-    usage: '[--to <folder or s3://bucket/prefix>] [--bank <id>]',
+    usage: `[--to ${archive}] [--bank <id>]`,
     what: 'write what is signed and not there yet to the archive: ARCHIVE, or where --to says',
     run: exportCommand,
   },
   backup: {
-    usage: '[--to <folder or s3://bucket/prefix>]',
+    usage: `[--to ${archive}]`,
     what: 'write what a restore needs and no ledger holds, encrypted: to BACKUP, or where --to says',
     run: backupCommand,
   },
   restore: {
-    usage:
-      '--from <archive> --policy <file> (--bank <id> | --all) [--backup <folder or s3://bucket/prefix>]',
+    usage: `--from ${archive} --policy <file> (--bank <id> | --all) [--backup ${archive}]`,
     what: 'rebuild ledgers, and all that follows from them, in a database that has nothing of them',
     run: restoreCommand,
   },

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { RotationUnderWay } from '../authorization/rotate_keys.ts'
 import { DirectoryInvalid } from '../banks/directory.ts'
+import { LedgerClosed, ReleasesStopped } from '../broker/append.ts'
 import { ApprovalRejected } from '../broker/approve_recipient.ts'
 import { BankUnavailable } from '../broker/bank_port.ts'
 import { ExportRefused } from '../broker/export_ledger.ts'
@@ -11,6 +12,7 @@ import { ConfigError } from '../config.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { CannotStart } from '../main.ts'
 import { ArchiveConflict, ArchiveUnavailable, ArchiveUnfit } from '../storage/archive.ts'
+import { NotDetached } from '../storage/detach.ts'
 import { PartChanged } from '../storage/sealed_parts.ts'
 import { BackupUnusable } from '../recovery/backup.ts'
 import { RestoreRefused } from '../recovery/restore_ledger.ts'
@@ -35,6 +37,9 @@ const mendable = [
   ArchiveUnavailable,
   ArchiveUnfit,
   ExportRefused,
+  NotDetached,
+  LedgerClosed,
+  ReleasesStopped,
   RestoreRefused,
   BackupUnusable,
   PartChanged,

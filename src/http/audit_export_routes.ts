@@ -8,9 +8,10 @@ import {
   exportProof,
   findExport,
   type AuditExport,
-} from '../broker/audit_export.ts'
+} from '../broker/export_entries.ts'
+import type { AuditFilter } from '../ledger/audit_filter.ts'
 import type { ExportFormat } from '../ledger/export_line.ts'
-import { readFilter, type AskedFilter } from './audit_filter.ts'
+import { readFilter } from './audit_filter.ts'
 import { auditorOf, requireGrant, type Auditor } from './auditor.ts'
 import { exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
 import { turnstile } from './turnstile.ts'
@@ -29,7 +30,7 @@ const contentTypes: Readonly<Record<ExportFormat, string>> = {
 /** Exports of a bank's ledger, and what proves them. One that was broken off is taken up again under its id. */
 export function auditExportRoutes(api: Api): Router {
   const { broker, contract } = api
-  const begun = contract.reader<{ query: AskedFilter & { format?: ExportFormat } }>('exportEntries')
+  const begun = contract.reader<{ query: AuditFilter & { format?: ExportFormat } }>('exportEntries')
   const again = contract.reader<{ path: { id: string }; query: { after?: number } }>('getExport')
   const atOnce = turnstile(exports_at_once_max)
   const router = exactRouter()

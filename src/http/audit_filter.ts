@@ -2,11 +2,8 @@ import type { AuditFilter } from '../ledger/audit_filter.ts'
 import { ContractError } from './contract.ts'
 import { utc } from './time_range.ts'
 
-/** A filter as it was sent. */
-export type AskedFilter = AuditFilter
-
-/** The same question in its one form: UUIDs in lower case, times in UTC. Throws `ContractError` for a range that is none. */
-export function readFilter(asked: AskedFilter): AuditFilter {
+/** A filter as it was sent, in its one form: UUIDs in lower case, times in UTC. Throws `ContractError` for a range that is none. */
+export function readFilter(asked: AuditFilter): AuditFilter {
   const { interaction, from, to, ...rest } = asked
   const filter = {
     ...rest,

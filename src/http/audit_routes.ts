@@ -8,7 +8,7 @@ import type { AuditFilter } from '../ledger/audit_filter.ts'
 import { readLeaves } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import { cursor_ms_max, openCursor, sealCursor, type Place } from './audit_cursor.ts'
-import { readFilter, type AskedFilter } from './audit_filter.ts'
+import { readFilter } from './audit_filter.ts'
 import { auditorOf, type Auditor } from './auditor.ts'
 import { exactRouter, notAllowed, type Api } from './resource.ts'
 
@@ -16,7 +16,7 @@ import { exactRouter, notAllowed, type Api } from './resource.ts'
 export const page_entries = { default: 50, max: 200 } as const
 
 interface Query {
-  readonly query: AskedFilter & {
+  readonly query: AuditFilter & {
     readonly order?: Order
     readonly limit?: number
     readonly cursor?: string

@@ -1,7 +1,6 @@
 import { isJsonObject, type JsonObject } from '../ledger/json_object.ts'
 import { checkReport } from './range_report.ts'
-import { count } from '../ledger/words.ts'
-import { printable, row } from './report_text.ts'
+import { ledgerRows, printable, row } from './report_text.ts'
 import { SourceError, type LedgerSource } from './source.ts'
 import { checkSumProof } from './sum.ts'
 import { checkSummary, type Trust, type Verdict } from './summary.ts'
@@ -64,9 +63,7 @@ export function proofText(report: ProofReport): string {
       ...(ledger === undefined
         ? []
         : [
-            row('Ledger', ledger.origin),
-            row('Size', count(ledger.size, 'entry', 'entries')),
-            row('Root', ledger.root),
+            ...ledgerRows(ledger),
             row('Cosigned by', ledger.cosigners.map(({ name }) => name).join(', ') || 'no witness'),
           ]),
     ],

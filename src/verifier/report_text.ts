@@ -12,7 +12,7 @@ import {
 
 /** A report for people to read. */
 export function reportText(report: Report): string {
-  const { verified, place, ledger, earlier, counts } = report
+  const { verified, counts } = report
   const sections = [
     [
       'Countersign ledger verification',
@@ -21,36 +21,7 @@ export function reportText(report: Report): string {
         ? verdict(counts?.statements)
         : `NOT VERIFIED. ${count(report.findings.length, 'thing', 'things')} found wrong with this ledger.`,
     ],
-    [
-      row('Read from', place),
-      ...(ledger === undefined
-        ? []
-        : [
-            row('Ledger', ledger.origin),
-            row('Size', count(ledger.size, 'entry', 'entries')),
-            row('Root', ledger.root),
-            ...cosigned(ledger.cosigners, report.freshness).map((line) => row('Cosigned by', line)),
-          ]),
-      ...(counts === undefined
-        ? []
-        : [
-            row('Bank', `${counts.bank}, LEI ${counts.lei}`),
-            row('Bank key', JSON.stringify(counts.bank_key)),
-            ...counts.vkeys.map((vkey) => row('Signed by', vkey)),
-            row('Entries from', `${counts.first} to ${counts.last}`),
-            ...(counts.closed ? [row('Closed', 'for ever, by the last of them')] : []),
-            ...counts.restores.map(({ n, at }) =>
-              row('Restored', `from an archive of ${count(n, 'entry', 'entries')}, at ${at}`),
-            ),
-            ...(counts.predecessor === undefined
-              ? []
-              : [row('Follows', follows(counts.predecessor))]),
-          ]),
-      ...(earlier === undefined ? [] : [row('Compared with', comparedWith(earlier))]),
-      ...(report.resumed_at === undefined
-        ? []
-        : [row('Resumed', `${count(report.resumed_at, 'entry', 'entries')} were read before`)]),
-    ],
+    aboutRows(report),
     ...(report.findings.length === 0 ? [] : [['What is wrong', ...report.findings.flatMap(wrong)]]),
     counts === undefined
       ? ['Releases, refusals and consents are not counted: the entries are not sound.']
@@ -63,6 +34,47 @@ export function reportText(report: Report): string {
   ]
   return `${sections.map((lines) => lines.map(printable).join('\n')).join('\n\n')}\n`
 }
+
+/** What was verified, and under what. */
+function aboutRows({ place, ledger, counts, earlier, freshness, resumed_at }: Report): string[] {
+  return [
+    row('Read from', place),
+    ...(ledger === undefined
+      ? []
+      : [
+          ...ledgerRows(ledger),
+          ...cosigned(ledger.cosigners, freshness).map((line) => row('Cosigned by', line)),
+        ]),
+    ...(counts === undefined ? [] : bankRows(counts)),
+    ...(earlier === undefined ? [] : [row('Compared with', comparedWith(earlier))]),
+    ...(resumed_at === undefined
+      ? []
+      : [row('Resumed', `${count(resumed_at, 'entry', 'entries')} were read before`)]),
+  ]
+}
+
+/** Which ledger, as its checkpoint says. */
+export const ledgerRows = ({
+  origin,
+  size,
+  root,
+}: Pick<NonNullable<Report['ledger']>, 'origin' | 'size' | 'root'>): string[] => [
+  row('Ledger', origin),
+  row('Size', count(size, 'entry', 'entries')),
+  row('Root', root),
+]
+
+const bankRows = (counts: Counts): string[] => [
+  row('Bank', `${counts.bank}, LEI ${counts.lei}`),
+  row('Bank key', JSON.stringify(counts.bank_key)),
+  ...counts.vkeys.map((vkey) => row('Signed by', vkey)),
+  row('Entries from', `${counts.first} to ${counts.last}`),
+  ...(counts.closed ? [row('Closed', 'for ever, by the last of them')] : []),
+  ...counts.restores.map(({ n, at }) =>
+    row('Restored', `from an archive of ${count(n, 'entry', 'entries')}, at ${at}`),
+  ),
+  ...(counts.predecessor === undefined ? [] : [row('Follows', follows(counts.predecessor))]),
+]
 
 const verdict = (stated: StatementCounts | undefined): string =>
   stated === undefined || mismatchesOf(stated) === 0
