@@ -1,5 +1,5 @@
 import { openAuthorization } from '../src/authorization/authorization.ts'
-import { compose } from '../src/main.ts'
+import { compose } from '../src/compose.ts'
 import { insertClient, usualSecurity } from '../src/storage/clients.ts'
 import { generateKey, publicKey } from '../sandbox/banks/bank_keys.ts'
 import { grantMany, openTokenMint, type CrowdConsent } from '../sandbox/many_consents.ts'

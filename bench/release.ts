@@ -1,5 +1,5 @@
 import { openAuthorization } from '../src/authorization/authorization.ts'
-import { compose } from '../src/main.ts'
+import { compose } from '../src/compose.ts'
 import {
   grantMany,
   openTokenMint,

@@ -14,8 +14,10 @@ import { callerOf, exactRouter, type Api } from '../src/http/resource.ts'
 import { openContract } from '../src/http/contract.ts'
 import { openLimits } from '../src/http/limits.ts'
 import { createServer } from '../src/http/server.ts'
-import { compose } from '../src/main.ts'
+import { compose } from '../src/compose.ts'
 import type { Log } from '../src/observe/log.ts'
+import { limitingOf } from '../src/main.ts'
+import { openDatabase } from '../src/storage/database.ts'
 import { openNaiveDoor } from './naive_door.ts'
 import { admitted_path, rungs, type Rung } from './orders.ts'
 import { tokenKeysNow } from '../sandbox/token_keys.ts'
@@ -24,7 +26,8 @@ import { tokenKeysNow } from '../sandbox/token_keys.ts'
 process.once('disconnect', () => process.exit(1))
 process.noDeprecation = true // N's statements wait for each other in a queue of pg's that its next version drops
 const config = { ...loadConfig(), sandbox: true }
-const { broker, log, limiting } = await compose(config)
+const { broker, log } = await compose(config)
+const limiting = limitingOf(config, openDatabase(config.databaseUrl, { connections_max: 4 }))
 const authorization = openAuthorization(broker, {
   keys: await tokenKeysNow(broker),
   nonceKey: randomBytes(32),

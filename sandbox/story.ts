@@ -1,5 +1,5 @@
 import { revokeConsent } from '../src/broker/revoke_consent.ts'
-import { compose } from '../src/main.ts'
+import { compose } from '../src/compose.ts'
 import { random128 } from '../src/storage/ids.ts'
 import type { DemoBank } from './banks/bank.ts'
 import {

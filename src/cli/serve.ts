@@ -1,8 +1,10 @@
 import { isConfigured, loadConfig } from '../config.ts'
-import { serve, type Serving } from '../main.ts'
+import type { Serving } from '../main.ts'
 
 /** `countersign serve`: until SIGTERM or SIGINT, which drain. */
 export async function serveCommand(): Promise<number> {
+  // Pages, routes and the contract are loaded where they are served: no other command needs them.
+  const { serve } = await import('../main.ts')
   return untilStopped(await serve(loadConfig()))
 }
 

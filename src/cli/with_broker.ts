@@ -1,7 +1,7 @@
 import type { Archive } from '../storage/archive.ts'
 import type { Broker } from '../broker/broker.ts'
 import { loadConfig, type Config } from '../config.ts'
-import { compose } from '../main.ts'
+import { compose } from '../compose.ts'
 
 /** Runs one verb on a broker composed from the environment, and what a command's own options change of it; `places` are what else may open sockets. */
 export async function withBroker<T>(

@@ -9,7 +9,7 @@ import { generateKey } from '../../sandbox/banks/bank_keys.ts'
 import { environmentOf } from '../../sandbox/broker_process.ts'
 import type { Broker } from '../../src/broker/broker.ts'
 import type { Config } from '../../src/config.ts'
-import { compose } from '../../src/main.ts'
+import { compose } from '../../src/compose.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { testBank, type TestBank } from '../support/test_broker.ts'
 
