@@ -117,8 +117,11 @@ create table audit_reads (
   entries bigint,
   bytes bigint,
   sha256 text,
+  -- Of the access token, where all that one reads is one entry.
+  token text,
   primary key (bank_id, id)
 );
+create unique index audit_reads_by_token on audit_reads (bank_id, token) where token is not null;
 
 do $$
 declare

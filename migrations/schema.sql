@@ -173,9 +173,11 @@ create table audit_reads (
   entries bigint,
   bytes bigint,
   sha256 text,
+  token text,
   constraint audit_reads_pkey PRIMARY KEY (bank_id, id),
   constraint audit_reads_id_check CHECK ((length(id) = 22))
 );
+CREATE UNIQUE INDEX audit_reads_by_token ON public.audit_reads USING btree (bank_id, token) WHERE (token IS NOT NULL);
 alter table audit_reads enable row level security;
 create policy by_bank on audit_reads as permissive for all to public using ((bank_id = current_setting('app.bank'::text, true))) with check ((bank_id = current_setting('app.bank'::text, true)));
 grant insert, select on audit_reads to countersign_service;

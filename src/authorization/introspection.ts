@@ -2,7 +2,7 @@ import type { Broker } from '../broker/broker.ts'
 import { scopeOf } from '../consent/cluster.ts'
 import { seenBy, uncovered, type ActiveConsent } from '../consent/consent.ts'
 import type { Client } from '../storage/clients.ts'
-import { clientTokenStands } from '../storage/client_tokens.ts'
+import { kindOfStanding } from '../storage/client_tokens.ts'
 import type { OpeningToken, TokenStanding } from '../storage/token_standing.ts'
 import type { AccessToken } from './access_token.ts'
 import { admit } from './admit.ts'
@@ -67,7 +67,7 @@ async function describe(
   const told = ofAccessToken(access)
   const { clientId, consentId, jti, bank } = access
   if (consentId === undefined || bank === undefined)
-    return (await clientTokenStands(broker.db, access))
+    return (await kindOfStanding(broker.db, access)) !== undefined
       ? { ...ofItself(authorization, access), ...told }
       : undefined
   const asked = { consentId, recipient: clientId, jti }

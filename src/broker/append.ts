@@ -350,6 +350,9 @@ function applyEffect(state: LedgerState, effect: Effect): void {
     case 'access_token.revoke':
       state.revokedTokens.add(effect.name)
       return
+    case 'read.save':
+      if (effect.read.token !== undefined) state.readingTokens.add(effect.read.token)
+      return
     case 'ledger.close':
       state.closed = true
       return

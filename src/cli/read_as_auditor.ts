@@ -14,9 +14,14 @@ export type Get = (url: URL) => Promise<Response>
 
 /**
  * Reads a ledger's entries as its auditor: a token of scope `ledger:read`, got at the first read by `private_key_jwt`, bound to
- * a key of this process (DPoP), and renewed when it ends. `ledger` is a URL under the issuer.
+ * a key of this process (DPoP), and renewed when it ends, once, however many read at that moment: each token is an entry in the
+ * ledger. `ledger` is a URL under the issuer; `now` is milliseconds since the epoch.
  */
-export function readAsAuditor(ledger: URL, { clientId, key }: AuditorClient): Get {
+export function readAsAuditor(
+  ledger: URL,
+  { clientId, key }: AuditorClient,
+  now: () => number = Date.now,
+): Get {
   let session: Promise<{ get: Get; until: number }> | undefined
   const open = async () => {
     const imported = await importJWK(key, algorithmOfKey(key))
@@ -38,12 +43,12 @@ export function readAsAuditor(ledger: URL, { clientId, key }: AuditorClient): Ge
         oauth.fetchProtectedResource(config, tokens.access_token, url, 'GET', null, undefined, {
           DPoP,
         }),
-      until: Date.now() + ((tokens.expires_in ?? 60) - 30) * 1000,
+      until: now() + ((tokens.expires_in ?? 60) - 30) * 1000,
     }
   }
   return async (url) => {
-    session ??= open()
-    if ((await session).until < Date.now()) session = open()
+    const mine = (session ??= open())
+    if ((await mine).until < now() && session === mine) session = open()
     return (await session).get(url)
   }
 }

@@ -2,8 +2,6 @@ import type { Request } from 'express'
 import { insufficientScope, requireScope } from '../authorization/resource_error.ts'
 import type { Broker } from '../broker/broker.ts'
 import { standingGrant, type AuditGrant, type AuditorKind } from '../storage/audit_grants.ts'
-import { findClient } from '../storage/clients.ts'
-import type { Caller } from './authenticate.ts'
 import { RequestError } from './problem.ts'
 import { callerOf, type Entrance } from './resource.ts'
 import { staffCalling } from './staff_session.ts'
@@ -54,16 +52,6 @@ export async function requireGrant(
     'audit_grant_required',
     'no audit grant stands for this auditor: it was never given, has not begun, has ended or was revoked',
   )
-}
-
-/**
- * Asks of an auditor's client whether a grant stands for it, wherever its token opens what is its bank's alone; a bank's own clients need
- * none. Throws `RequestError` 403 `audit_grant_required`.
- */
-export async function requireGrantOfAuditor({ broker }: Entrance, caller: Caller): Promise<void> {
-  const { bank, clientId: actor } = caller
-  if (bank === undefined || (await findClient(broker.db, actor))?.kind !== 'auditor') return
-  await requireGrant(broker, { bank, actor, grant: { kind: 'client' } })
 }
 
 /** By the session of a login at the bank, in a page of the console; undefined where there is none, or a token is sent. */

@@ -6,12 +6,16 @@ import { checkProof } from '../authorization/dpop.ts'
 import { OAuthError } from '../authorization/oauth_error.ts'
 import { notAuthenticated, resourceError } from '../authorization/resource_error.ts'
 import type { Broker } from '../broker/broker.ts'
-import { clientTokenStands } from '../storage/client_tokens.ts'
+import { kindOfStanding } from '../storage/client_tokens.ts'
+import type { Client } from '../storage/clients.ts'
 import { sha256Text } from '../storage/sha256.ts'
 import { clientCertificateOf } from './client_certificate.ts'
 
 /** Whoever calls a protected endpoint, authenticated and with proof of possession. What it may do is decided elsewhere. */
-export type Caller = AccessToken
+export interface Caller extends AccessToken {
+  /** Of a client that calls for itself. */
+  readonly kind?: Client['kind']
+}
 
 /**
  * Authenticates a call by its access token, in the `Authorization` header and nowhere else, and by proof of possession of the
@@ -37,9 +41,10 @@ export async function authenticateResource(
     if ('jkt' in binding)
       await checkCallProof(authorization, req, { hash: tokenHash, jkt: binding.jkt, now })
     else checkCertificate(authorization, req, { expected: binding['x5t#S256'], now })
-    if (caller.consentId === undefined && !(await clientTokenStands(broker.db, caller)))
-      throw new OAuthError('invalid_token', 'the access token was revoked')
-    return caller
+    if (caller.consentId !== undefined) return caller
+    const kind = await kindOfStanding(broker.db, caller)
+    if (kind === undefined) throw new OAuthError('invalid_token', 'the access token was revoked')
+    return { ...caller, kind }
   } catch (error) {
     if (error instanceof OAuthError) throw resourceError(error)
     throw error

@@ -1,12 +1,15 @@
 import type { Request, Router } from 'express'
-import { insufficientScope, requireScope } from '../authorization/resource_error.ts'
+import { requireScope } from '../authorization/resource_error.ts'
 import { consentTimeline, type Step } from '../broker/consent_timeline.ts'
+import { enterAccess, type Asked } from '../broker/enter_access.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { bankIdOf } from '../storage/ids.ts'
+import { signedSize } from '../storage/signed.ts'
 import { searchConsents, type ConsentFilter } from '../storage/consent_search.ts'
-import { requireGrantOfAuditor } from './auditor.ts'
+import { cursor_ms_max } from './audit_cursor.ts'
 import { consentSummary, partyTypes } from './fdx_consent.ts'
 import { interaction } from './interaction.ts'
+import { readerOf, type Reader } from './reader.ts'
 import { callerOf, exactRouter, notAllowed, type Api } from './resource.ts'
 import { openSearchKey, sealSearchKey } from './search_key.ts'
 
@@ -31,21 +34,26 @@ export function consentSearchRoutes(api: Api): Router {
   router
     .route('/consents')
     .get(async (req, res) => {
-      const bank = await bankOfStaff(api, req)
+      const reader = await staffOrAuditor(api, req)
       const { limit = page_consents.default, pageKey, ...asked } = search(req).query
       const filter = lowered(asked)
-      const about = { bank, filter }
+      const { bank } = reader
+      const [about, now] = [{ ...reader, filter }, broker.now()]
       const after =
-        pageKey === undefined ? undefined : openSearchKey(broker.vault, { ...about, pageKey })
+        pageKey === undefined ? undefined : openSearchKey(broker.vault, { ...about, pageKey, now })
+      if (after === undefined)
+        await entered(api, reader, { what: 'consents', asked: { ...filter } })
       const found = await searchConsents(broker.db, bank, { filter, after, limit: limit + 1 })
       const shown = found.slice(0, limit)
       const last = found.length > limit ? shown.at(-1)?.place : undefined
+      const until = after?.until ?? now + cursor_ms_max
+      const place = last && { ...last, ...(reader.auditor !== undefined && { until }) }
       const seen = {
         bank: broker.bankPort.banks.get(bank),
-        at: new Date(broker.now()).toISOString(),
+        at: new Date(now).toISOString(),
       }
       res.set('Cache-Control', 'no-store').json({
-        page: last ? { nextPageKey: sealSearchKey(broker.vault, { ...about, place: last }) } : {},
+        page: place ? { nextPageKey: sealSearchKey(broker.vault, { ...about, place }) } : {},
         consents: shown.map((one) => consentSummary(one.shown, seen)),
       })
     })
@@ -54,9 +62,11 @@ export function consentSearchRoutes(api: Api): Router {
   router
     .route('/consents/:consentId/timeline')
     .get(async (req, res) => {
-      const bank = await bankOfStaff(api, req)
+      const reader = await staffOrAuditor(api, req)
+      const { bank } = reader
       const { consentId } = told(req).path
       if (bankIdOf(consentId) !== bank) throw new Refusal('consent_unknown')
+      await entered(api, reader, { what: 'timeline', asked: { consentId } })
       const { consent, steps } = await consentTimeline(broker, bank, consentId)
       res
         .set('Cache-Control', 'no-store')
@@ -67,14 +77,22 @@ export function consentSearchRoutes(api: Api): Router {
   return router
 }
 
-/** The bank that the caller acts for and may see, and no other. Throws `OAuthError`, and what `requireGrantOfAuditor` throws. */
-async function bankOfStaff(api: Api, req: Request): Promise<string> {
+/** A bank's own client, or an auditor of it under a grant. Throws `OAuthError`, and `RequestError` 403 `audit_grant_required`. */
+async function staffOrAuditor(api: Api, req: Request): Promise<Reader> {
   const caller = await callerOf(api, req)
   if (!caller.scopes.includes('audit:read')) requireScope(caller, 'consents:read')
-  if (caller.bank === undefined || caller.consentId !== undefined)
-    throw insufficientScope('the access token is of no bank')
-  await requireGrantOfAuditor(api, caller)
-  return caller.bank
+  return readerOf(api, caller)
+}
+
+/** Enters what an auditor asks for. What a bank asks of itself, no ledger says. */
+async function entered(
+  { broker }: Api,
+  { bank, auditor: actor }: Reader,
+  question: Pick<Asked, 'what' | 'asked'>,
+): Promise<void> {
+  if (actor === undefined) return
+  const size = await signedSize(broker.db, bank)
+  await enterAccess(broker, bank, { ...question, actor, size })
 }
 
 /** UUIDs are kept in lower case. */

@@ -1,5 +1,4 @@
 import type { Request, RequestHandler, Router } from 'express'
-import { insufficientScope, requireScope } from '../authorization/resource_error.ts'
 import type { Broker } from '../broker/broker.ts'
 import { proveEntry } from '../broker/prove_entry.ts'
 import { servedCheckpoint } from '../broker/served_checkpoint.ts'
@@ -19,8 +18,8 @@ import { parseVkey } from '../merkle/vkey.ts'
 import { findLedger, readLeaves, signedTile } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import { signedSize } from '../storage/signed.ts'
-import { requireGrantOfAuditor } from './auditor.ts'
-import { callerOf, exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
+import { requireReader } from './reader.ts'
+import { exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
 
 interface OfBank {
   readonly path: { readonly bank: string }
@@ -86,15 +85,6 @@ export function ledgerRoutes(api: Api): Router {
   return router
 }
 
-/** Lets whoever may read the entries of the ledger that the path names go on. Throws `OAuthError`, and what `requireGrantOfAuditor` throws. */
-export async function requireReader(api: Api, req: Request): Promise<void> {
-  const caller = await callerOf(api, req)
-  requireScope(caller, 'ledger:read')
-  if (caller.bank !== req.params['bank'])
-    throw insufficientScope('the access token is for another ledger', 'ledger:read')
-  await requireGrantOfAuditor(api, caller)
-}
-
 /** Public files may be read by any page: nobody is recognised there. */
 const anyOrigin: RequestHandler = (_req, res, next) => {
   res.setHeader('Access-Control-Allow-Origin', '*')
@@ -109,7 +99,7 @@ function served(headers: Readonly<Record<string, string>>, find: Find): RequestH
   }
 }
 
-/** The entries themselves, for a token of the bank whose ledger it is. */
+/** The entries themselves, for the bank whose ledger it is, and its auditors. */
 function readEntries(api: Api): Find {
   const { broker, contract } = api
   const bundle = contract.reader<OfBank>('getEntries')

@@ -9,7 +9,7 @@ import {
 } from '../broker/summarise_ledger.ts'
 import type { Summary } from '../ledger/summary.ts'
 import { ContractError } from './contract.ts'
-import { requireReader } from './ledger_routes.ts'
+import { requireReader } from './reader.ts'
 import { exactRouter, noSuchResource, notAllowed, type Api } from './resource.ts'
 import { utc } from './time_range.ts'
 

@@ -65,6 +65,9 @@ const accesses = {
   series: 'AU003I',
   export: 'AU004I',
   report: 'AU005I',
+  ledger: 'AU006I',
+  consents: 'AU007I',
+  timeline: 'AU008I',
 } as const satisfies Record<AccessKind, string>
 
 /**

@@ -137,7 +137,10 @@ export interface Ending {
 }
 
 /** What an auditor was shown. */
-export const accessKinds = ['entries', 'entry', 'series', 'export', 'report'] as const
+export const accessKinds = [
+  ...(['entries', 'entry', 'series', 'export', 'report'] as const),
+  ...(['ledger', 'consents', 'timeline'] as const),
+] as const
 
 export type AccessKind = (typeof accessKinds)[number]
 

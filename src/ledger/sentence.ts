@@ -36,6 +36,9 @@ const shown = {
   series: 'counts of releases and refusals',
   export: 'an export of this ledger',
   report: 'a report on this ledger',
+  ledger: 'this ledger as files, as long as one access token lives',
+  consents: 'consents by a search',
+  timeline: 'what happened to one consent',
 } as const satisfies Record<Bodies['access']['what'], string>
 
 const keyMoves = {

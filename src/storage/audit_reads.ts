@@ -1,3 +1,4 @@
+import type { AccessKind } from '../ledger/entry.ts'
 import { inBank, type Database } from './database.ts'
 
 /** What an auditor asked for, as the `access` entry at `n` commits to it; a ledger that was closed takes none. */
@@ -5,7 +6,7 @@ export interface AuditRead {
   readonly id: string
   readonly n?: number
   readonly actor: string
-  readonly what: string
+  readonly what: AccessKind
   /** Canonical JSON, and the salt that it was committed to with, base64url. */
   readonly asked: string
   readonly salt: string
@@ -13,6 +14,8 @@ export interface AuditRead {
   readonly size: number
   readonly tree?: number
   readonly at: string
+  /** The id of the access token, where all that is read with it is one entry. */
+  readonly token?: string
   /** What an export came to, once it was made whole. */
   readonly made?: Made
 }
@@ -24,25 +27,50 @@ export interface Made {
   readonly sha256: string
 }
 
+/** Keeps a read; of those with one token, the first. `parameter` writes the placeholder of the i-th value, from 1. */
+export const insertReadSql = (parameter: (i: number) => string): string =>
+  `insert into audit_reads (bank_id, id, n, actor, what, asked, salt, size, tree, at, token)
+   values (${Array.from({ length: 11 }, (_, i) => parameter(i + 1)).join(', ')})
+   on conflict (bank_id, token) where token is not null do nothing`
+
+export function readValues(bank: string, read: AuditRead) {
+  const { id, n, actor, what, asked, salt, size, tree, at, token } = read
+  return [bank, id, n ?? null, actor, what, asked, salt, size, tree ?? null, at, token ?? null]
+}
+
+/** Keeps a read that no entry can be beside. */
 export async function insertRead(db: Database, bank: string, read: AuditRead): Promise<void> {
-  const { id, n, actor, what, asked, salt, size, tree, at } = read
   await inBank(db, bank, (tx) =>
     tx.raw(
-      'insert into audit_reads (bank_id, id, n, actor, what, asked, salt, size, tree, at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      [bank, id, n ?? null, actor, what, asked, salt, size, tree ?? null, at],
+      insertReadSql(() => '?'),
+      readValues(bank, read),
     ),
   )
 }
 
-export async function findRead(
+const columns =
+  'id, n, actor, what, asked, salt, size, tree, at, token, entries, bytes, sha256' as const
+
+export const findRead = (db: Database, bank: string, id: string): Promise<AuditRead | undefined> =>
+  findBy(db, bank, { id })
+
+/** What is read with an access token of an auditor's, by the token's id. */
+export const findReading = (
   db: Database,
   bank: string,
-  id: string,
+  token: string,
+): Promise<AuditRead | undefined> => findBy(db, bank, { token })
+
+async function findBy(
+  db: Database,
+  bank: string,
+  by: { readonly id: string } | { readonly token: string },
 ): Promise<AuditRead | undefined> {
+  const [[column, value] = ['id', '']] = Object.entries(by)
   return inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: ReadRow[] }>(
-      'select id, n, actor, what, asked, salt, size, tree, at, entries, bytes, sha256 from audit_reads where bank_id = ? and id = ?',
-      [bank, id],
+      `select ${columns} from audit_reads where bank_id = ? and ${column} = ?`,
+      [bank, value],
     )
     return rows[0] && readOf(rows[0])
   })
@@ -62,12 +90,13 @@ interface ReadRow {
   id: string
   n: string | null
   actor: string
-  what: string
+  what: AccessKind
   asked: string
   salt: string
   size: string
   tree: string | null
   at: Date
+  token: string | null
   entries: string | null
   bytes: string | null
   sha256: string | null
@@ -76,6 +105,7 @@ interface ReadRow {
 const readOf = (row: ReadRow): AuditRead => ({
   ...(row.n === null ? {} : { n: Number(row.n) }),
   ...(row.tree === null ? {} : { tree: Number(row.tree) }),
+  ...(row.token === null ? {} : { token: row.token }),
   ...{ id: row.id, actor: row.actor, what: row.what, asked: row.asked, salt: row.salt },
   ...{ size: Number(row.size), at: row.at.toISOString() },
   ...(row.entries === null || row.bytes === null || row.sha256 === null

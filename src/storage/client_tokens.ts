@@ -1,16 +1,20 @@
+import type { Client } from './clients.ts'
 import type { Database } from './database.ts'
 
-/** Whether an access token of a client for itself stands: the client is enabled, and the token was not revoked. */
-export async function clientTokenStands(
+/**
+ * Of what kind the client is whose access token for itself this is; undefined where the token does not stand: the client was disabled,
+ * or the token revoked.
+ */
+export async function kindOfStanding(
   db: Database,
   { clientId, jti }: { clientId: string; jti: string },
-): Promise<boolean> {
-  const { rows } = await db.knex.raw<{ rows: unknown[] }>(
-    `select from clients where id = ? and disabled_at is null
+): Promise<Client['kind'] | undefined> {
+  const { rows } = await db.knex.raw<{ rows: { kind: Client['kind'] }[] }>(
+    `select kind from clients where id = ? and disabled_at is null
        and not exists (select from revoked_client_tokens where jti = ?)`,
     [clientId, jti],
   )
-  return rows.length > 0
+  return rows[0]?.kind
 }
 
 /** Revokes one, in effect when this returns, and kept for `kept_s` seconds, after which it would have expired by itself. */

@@ -47,6 +47,10 @@ export async function lockAndLoad(
       distinct(names.flatMap((one) => one.recipients ?? [])),
     ),
     tokens: read<{ jti: string }>('tokens', distinct(names.flatMap((one) => one.tokens ?? []))),
+    reading: read<{ token: string }>(
+      'reading',
+      distinct(names.flatMap((one) => one.reading ?? [])),
+    ),
     tallies: read<TallyRow>(
       'tallies',
       ...columns(tallies, ['client', 'consent', 'reason', 'minute']),
@@ -89,6 +93,7 @@ export async function lockAndLoad(
     ),
     approvals: new Map(loaded.recipients.map((one) => [one.recipient, approvalOf(one)])),
     revokedTokens: new Set(loaded.tokens.map((one) => one.jti)),
+    readingTokens: new Set(loaded.reading.map((one) => one.token)),
     tallies: new Map(loaded.tallies.map(tallyOf)),
     keys: keysOf(loaded.keys),
     anyActive: loaded.actives[0]?.active ?? false,
@@ -248,6 +253,7 @@ const reads = {
   approvals: `
     select ${approvalColumns} from approvals p where p.bank_id = $1 and p.recipient = any($2::text[])`,
   tokens: 'select jti from revoked_tokens where bank_id = $1 and jti = any($2::text[])',
+  reading: 'select token from audit_reads where bank_id = $1 and token = any($2::text[])',
   tallies: `
     select t.client_id, t.consent_id, t.reason, floor(extract(epoch from t.minute) * 1000)::bigint as minute_ms, t.class, t.pending
     from unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) as w(client_id, consent_id, reason, minute_ms)

@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { insertReadSql, readValues } from './audit_reads.ts'
 import { addEventSql, eventValues } from './authorization_events.ts'
 import { consentValues, saveConsentSql } from './consent_row.ts'
 import { eraseLinksSql } from './erasures.ts'
@@ -77,6 +78,11 @@ export function effectQuery(client: Client, bank: string, effect: Effect): Promi
         `insert into revoked_tokens (bank_id, jti, expires_at)
          values ($1, $2, clock_timestamp() + make_interval(secs => $3)) on conflict do nothing`,
         [bank, effect.name, effect.kept_s],
+      )
+    case 'read.save':
+      return client.query(
+        insertReadSql((i) => `$${i}`),
+        readValues(bank, effect.read),
       )
     case 'bank_token.end':
       return client.query(

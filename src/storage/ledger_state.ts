@@ -8,6 +8,7 @@ import type { KeyOwner, KeyUse } from '../ledger/key.ts'
 import type { Totals } from '../ledger/totals.ts'
 import type { SumEdge } from '../merkle/sum_tree.ts'
 import type { RightEdge } from '../merkle/tree.ts'
+import type { AuditRead } from './audit_reads.ts'
 import type { NewEvent } from './authorization_events.ts'
 import type { Mismatch } from './statements.ts'
 
@@ -51,6 +52,8 @@ export interface Names {
   /** Names by which access tokens may have been revoked. */
   readonly tokens?: readonly string[]
   readonly tally?: TallyKey
+  /** The id of an auditor's access token, whose reads may have been entered. */
+  readonly reading?: string
   /** The newest epoch entry. */
   readonly epoch?: true
   /** Whether any consent is active. */
@@ -84,6 +87,8 @@ export interface LedgerState {
   readonly approvals: Map<string, ApprovalRecord>
   /** Of the names by which tokens may have been revoked, those that were. */
   readonly revokedTokens: Set<string>
+  /** Of the auditors' tokens that drafts name, those whose reads were entered. */
+  readonly readingTokens: Set<string>
   readonly tallies: Map<string, { class: Class; pending: number }>
   readonly tails: Map<string, number>
   /** The keys that were entered, of both owners, when a draft names them. */
@@ -122,6 +127,8 @@ export type Effect =
   | { readonly kind: 'refresh_token.end'; readonly family: string }
   /** By a `jti` or a family; kept for `kept_s` seconds. */
   | { readonly kind: 'access_token.revoke'; readonly name: string; readonly kept_s: number }
+  /** Opens the `access` entry beside it. */
+  | { readonly kind: 'read.save'; readonly read: AuditRead }
   | { readonly kind: 'bank_token.end'; readonly id: string }
   | { readonly kind: 'devices.end'; readonly linkId: string }
   | { readonly kind: 'ledger.close' }

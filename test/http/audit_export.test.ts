@@ -371,7 +371,7 @@ it('are made two of one bank at a time, so that others have theirs', async () =>
     until: new Date(Date.now() + 3_600_000).toISOString(),
   })
   await api.broker.signer.sign(otherBank)
-  const held = await holdTable(database.ownerUrl, 'audit_reads')
+  const held = await holdTable(database.ownerUrl, 'audit_progress')
   const ask = (at: string, by: string) => api.call('get', `/audit/${at}/export`, by)
   const statuses = Promise.all(
     [ask(bank, token), ask(bank, token), ask(bank, token), ask(otherBank, elsewhere)].map(

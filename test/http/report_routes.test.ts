@@ -232,7 +232,7 @@ describe('the page of a report', () => {
 })
 
 it('is made for four of one bank at a time', async () => {
-  const held = await holdTable(database.ownerUrl, 'audit_reads')
+  const held = await holdTable(database.ownerUrl, 'audit_progress')
   const asked = Array.from({ length: 5 }, () => api.call('get', `${path}?${query()}`, token))
   const statuses = Promise.all(asked.map(async (sent) => (await sent).status))
   await held.waiting(4)

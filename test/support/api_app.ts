@@ -6,6 +6,7 @@ import { openAuthorization, type Authorization } from '../../src/authorization/a
 import { tokenKeysOf } from '../../src/authorization/keys.ts'
 import { approveRecipient } from '../../src/broker/approve_recipient.ts'
 import type { Broker } from '../../src/broker/broker.ts'
+import { grantAudit } from '../../src/broker/grant_audit.ts'
 import { grantConsent } from '../../src/broker/grant_consent.ts'
 import { scopeOf } from '../../src/consent/cluster.ts'
 import type { RequestedTerms } from '../../src/consent/terms.ts'
@@ -28,6 +29,12 @@ export const otherBank = 'other-bank'
 export const recipient = 'messenger'
 const purpose = 'https://w3id.org/dpv#RequestedServiceProvision'
 
+/** Their auditors, who may read nothing yet. */
+const auditors: Readonly<Record<string, string>> = {
+  [bank]: 'auditor',
+  [otherBank]: 'other-auditor',
+}
+
 export type Method = 'get' | 'head' | 'put' | 'post' | 'delete'
 
 /** The whole server over a real broker and database. Every answer to `call` is held against openapi.yaml. */
@@ -49,6 +56,8 @@ export interface ApiApp {
   ): string
   /** A token of a client for itself. */
   clientToken(clientId: string, scope: string, ofBank?: string): string
+  /** A token of a bank's auditor for itself, to whom an audit is granted by this. */
+  auditorToken(scope: string, ofBank: string): Promise<string>
   /** A call, with a good proof when it has a token. */
   call(method: Method, path: string, token?: string): supertest.Test
   /** A bank's ledger, or what of it names one consent. */
@@ -118,6 +127,14 @@ export async function apiApp(
   return {
     ...{ app, broker, banks, events, log, ...client },
     signing: (ofBank) => (ofBank === bank ? signing : other),
+    async auditorToken(scope, ofBank) {
+      const auditor = auditors[ofBank] ?? ''
+      await grantAudit(broker, ofBank, {
+        ...{ kind: 'client', auditor, grantedBy: 'the compliance desk' },
+        until: new Date(Date.now() + 3_600_000).toISOString(),
+      })
+      return client.clientToken(auditor, scope, ofBank)
+    },
     call: client.callOf(app),
     consent: (change = {}, given = {}) => activeConsent(broker, change, given),
     entries: (ofBank, consentId) => entriesOf(broker, ofBank, consentId),
@@ -160,7 +177,8 @@ async function register(broker: TestBroker): Promise<void> {
   })
   for (const id of ['back-end', 'support'])
     await insertClient(broker.db, { ...registered, id, kind: 'bank', bank })
-  await insertClient(broker.db, { ...registered, id: 'auditor', kind: 'auditor', bank })
+  for (const [ofBank, id] of Object.entries(auditors))
+    await insertClient(broker.db, { ...registered, id, kind: 'auditor', bank: ofBank })
   for (const id of ['operator', 'stray'])
     await insertClient(broker.db, { ...registered, id, kind: 'operator' })
 }
