@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { bankNamed } from '../broker/broker.ts'
 import { closeLedger } from '../broker/close_ledger.ts'
+import { embedded_note_chars_max } from '../ledger/embedded_note.ts'
 import type { Ending } from '../ledger/entry.ts'
 import { MerkleError } from '../merkle/errors.ts'
 import { openUnderPolicy } from '../merkle/policy.ts'
@@ -51,7 +52,12 @@ function predecessorOf(options: Arguments): Ending | undefined {
       throw new UsageError(`${after} does not hold under the policy: ${error.message}`)
     throw error
   }
-  return { checkpoint: Buffer.from(note).toString('base64url'), reason: options.one('reason') }
+  const checkpoint = Buffer.from(note).toString('base64url')
+  if (checkpoint.length > embedded_note_chars_max)
+    throw new UsageError(
+      `${after} is too long for an entry: leave out cosignatures beyond the quorum`,
+    )
+  return { checkpoint, reason: options.one('reason') }
 }
 
 async function close(options: Arguments): Promise<number> {

@@ -45,6 +45,7 @@ export async function detachEntries(
     await client.query(
       'create temporary table bounds (bank_id text primary key, n bigint not null, copied bigint not null default -1)',
     )
+    await refuseWhileRestoring(client)
     const detached: Detached[] = []
     for (const partition of await partitionsOf(client)) {
       await findBounds(client, archive, { partition, before })
@@ -55,6 +56,15 @@ export async function detachEntries(
   } finally {
     await client.end()
   }
+}
+
+/** A ledger under restoration has entries and no head yet: they would not be found to stay. */
+async function refuseWhileRestoring(client: Client): Promise<void> {
+  const { rows } = await client.query<{ bank_id: string }>(
+    `select bank_id from restores group by bank_id having not bool_or(phase = 'finished')`,
+  )
+  if (rows[0] !== undefined)
+    throw new NotDetached(`${rows[0].bank_id} is being restored: finish that first`)
 }
 
 interface Partition {

@@ -116,6 +116,19 @@ describe('detaching entries', () => {
     expect(await detach({ before: new Date(Date.now() - 3_600_000) })).toEqual([])
   })
 
+  it('waits for a restore that is under way', async () => {
+    await archiveBundles('citi', 2)
+    const phase = (sql: string) =>
+      withClient(database.ownerUrl, (client) =>
+        client.query(
+          `insert into restores (bank_id, phase, size, note) values ('citi', '${sql}', 9, '')`,
+        ),
+      )
+    await phase('begun')
+    await expect(detach()).rejects.toThrow(/is being restored/)
+    await phase('finished')
+  })
+
   it('refuses an archive that holds one byte other than the ledger, and changes nothing', async () => {
     await archiveBundles('citi', 2)
     await spoil(pathOf('citi', 1))
