@@ -41,15 +41,24 @@ export async function verifyFiles(given: VerifyArguments, streams: VerifyStreams
   return isVerified ? 0 : 1
 }
 
-const stemOf = (name: string) => name.slice(0, name.length - extname(name).length)
-
-/** A folder, or the folder of one file with nothing in it but what has its name, such as the files of one export. */
+/** A folder; or one file, with those that belong to it where it is of an export: never another that only has its name. */
 function openPlace(place: string): Files {
   if (statSync(place, { throwIfNoEntry: false })?.isFile() !== true) return openFolder(place)
-  const name = basename(place)
   const files = openFolder(dirname(place))
-  const beside = async () => (await files.list('')).filter((one) => stemOf(one) === stemOf(name))
+  const belongs = belongsTo(basename(place))
+  const beside = async () => (await files.list('')).filter(belongs)
   return { ...files, place, list: async (folder) => (folder ? [] : beside()) }
+}
+
+const entryForms = ['.ndjson', '.csv']
+const exportForms = [...entryForms, '.manifest', '.proof']
+
+function belongsTo(name: string): (other: string) => boolean {
+  const form = extname(name)
+  if (!exportForms.includes(form)) return (other) => other === name
+  const forms = entryForms.includes(form) ? [form, '.manifest', '.proof'] : exportForms
+  const stem = basename(name, form)
+  return (other) => forms.some((one) => other === `${stem}${one}`)
 }
 
 /** Verifies one thing as the arguments say, and writes its report. With a `folder`, which its files are in, by threads. */

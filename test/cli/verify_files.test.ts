@@ -134,6 +134,22 @@ describe('node verify.mjs', () => {
     )
   })
 
+  it('reads what it is given, and of an export what belongs to it, and not what has its name', async () => {
+    for (const name of ['report.html', 'one.ndjson', 'one.csv', 'one.manifest', 'one.proof'])
+      await writeFile(at(name), '')
+    const proof = { origin: 'x', from_index: 0, to_index: 1, totals: {}, proofs: {} }
+    for (const name of ['report.json', 'one.json'])
+      await writeFile(at(name), JSON.stringify({ ...proof, basis: 'entries', open_end: false }))
+    const placesOf = async (name: string) =>
+      [...(await run(name, '--policy', 'policy')).out.matchAll(/^Read from +(.*)$/gm)].map(
+        ([, place]) => place,
+      )
+    expect(await placesOf('report.html')).toEqual(['report.html'])
+    expect(await placesOf('report.json')).toEqual(['report.json'])
+    expect(await placesOf('one.csv')).toEqual(['one.csv'])
+    expect(await placesOf('one.ndjson')).toEqual(['one.ndjson'])
+  })
+
   it('follows no link where a file belongs, waits for no pipe, and reads nothing endless', async () => {
     await cp(at('small'), at('hostile'), { recursive: true })
     const tile = at('hostile/tile/0/000')
