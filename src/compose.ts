@@ -32,13 +32,13 @@ export interface Composed {
  */
 export async function compose(config: Config, places: readonly Archive[] = []): Promise<Composed> {
   const log = openLog(config.logLevel)
-  // Pools of their own, so that neither banks that hang nor a flood of requests can keep signing from a connection.
   const archive = archiveOf(config)
+  // Pools of their own, so that neither banks that hang nor a flood of requests can keep signing from a connection.
   const db = openDatabase(config.databaseUrl, { archive })
   const askingDb = openDatabase(config.databaseUrl, { connections_max: 6 })
   const signingDb = openDatabase(config.databaseUrl, { connections_max: 2 })
-  const databases = [config.databaseUrl, config.marks].filter(isDatabaseUrl)
   const witnessDb = openDatabase(config.databaseUrl, { connections_max: 3 })
+  const databases = [config.databaseUrl, config.marks].filter(isDatabaseUrl)
   const { witnesses, sandbox } = config
   const urls = [...(witnesses?.policy.witnesses.values() ?? [])].flatMap(({ url }) => url ?? [])
   const witnessCalls = openWitnessCalls(urls, { sandbox })

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import type { RequestHandler } from 'express'
+import { builtFile } from './built_file.ts'
 
 /** A file that the console's pages load. */
 export interface Asset {
@@ -46,7 +46,9 @@ export function serveAsset(assets: () => ConsoleAssets): RequestHandler {
 }
 
 function readAsset(name: keyof typeof types): Asset {
-  const body = readFileSync(pathOf(name))
+  const file = builtFile(`web/${name}`)
+  if (file === undefined) throw new Error(`there is no dist/web/${name}: run "npm run build"`)
+  const body = readFileSync(file)
   const sha384 = createHash('sha384').update(body).digest('base64')
   const version = createHash('sha256').update(body).digest('base64url').slice(0, 16)
   return {
@@ -55,14 +57,4 @@ function readAsset(name: keyof typeof types): Asset {
     href: `/console/assets/${name}?v=${version}`,
     integrity: `sha384-${sha384}`,
   }
-}
-
-/** In dist/web, whether the sources run or their build in dist. */
-function pathOf(name: string): string {
-  const files = ['../../web', '../../dist/web'].map((folder) =>
-    join(import.meta.dirname, folder, name),
-  )
-  const found = files.find((file) => existsSync(file))
-  if (found === undefined) throw new Error(`there is no dist/web/${name}: run "npm run build"`)
-  return found
 }

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { RequestHandler } from 'express'
+import { builtFile } from './built_file.ts'
 import { noSuchResource } from './resource.ts'
 
 /** What an auditor verifies with, as `bundle.js` makes it. */
@@ -12,13 +11,7 @@ const names: readonly string[] = ['verify.mjs', 'verify.html']
  */
 export const giveVerifier: RequestHandler = (req, res) => {
   const name = names.find((one) => one === req.params['verifier'])
-  const file = name && fileOf(name)
+  const file = name && builtFile(name)
   if (name === undefined || file === undefined) throw noSuchResource()
   res.set('cache-control', 'no-cache').download(file, name, { cacheControl: false, etag: false })
 }
-
-/** In dist, whether the sources run or their build in dist. */
-const fileOf = (name: string): string | undefined =>
-  ['../..', '../../dist']
-    .map((folder) => join(import.meta.dirname, folder, name))
-    .find((file) => existsSync(file))

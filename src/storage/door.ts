@@ -25,49 +25,7 @@ export async function lockAndLoad(
   bank: string,
   names: readonly Names[],
 ): Promise<LedgerState> {
-  const literal = client.escapeLiteral(bank)
-  const locked = client.query(
-    `begin; select set_config('app.bank', ${literal}, true); select from ledger_locks where bank_id = ${literal} for update`,
-  )
-  const read = async <R extends object>(name: keyof typeof reads, ...lists: unknown[][]) => {
-    if (lists.some((list) => list.length === 0)) return []
-    const found = await client.query<R>({ name, text: reads[name], values: [bank, ...lists] })
-    return found.rows
-  }
-  const consentIds = distinct(names.flatMap((one) => one.consents ?? []))
-  const tallies = names.flatMap((one) => one.tally ?? [])
-  const twins = names.flatMap((one) => one.identical ?? [])
-  const loaded = await settled({
-    locked,
-    head: read<HeadRow>('head'),
-    consents: read<ConsentColumns>('consents', consentIds),
-    tails: read<TailRow>('tails', consentIds),
-    recipients: read<ApprovalRow>(
-      'approvals',
-      distinct(names.flatMap((one) => one.recipients ?? [])),
-    ),
-    tokens: read<{ jti: string }>('tokens', distinct(names.flatMap((one) => one.tokens ?? []))),
-    reading: read<{ token: string }>(
-      'reading',
-      distinct(names.flatMap((one) => one.reading ?? [])),
-    ),
-    tallies: read<TallyRow>(
-      'tallies',
-      ...columns(tallies, ['client', 'consent', 'reason', 'minute']),
-    ),
-    twins: read<ConsentColumns & { tail: string | null }>(
-      'twins',
-      ...columns(twins, ['linkId', 'recipient', 'purpose', 'delivery']),
-    ),
-    keys: names.some((one) => one.keys) ? read<LedgerKeyRow>('keys') : [],
-    actives: names.some((one) => one.actives) ? read<{ active: boolean }>('actives') : [],
-    epochs: names.some((one) => one.epoch) ? read<EpochRow>('epoch') : [],
-    ofLink: read<ConsentColumns & { erased: boolean }>(
-      'ofLink',
-      distinct(names.flatMap((one) => one.link ?? [])),
-    ),
-    statements: names.some((one) => one.statements) ? read<{ leaf: Buffer }>('statements') : [],
-  })
+  const loaded = await lockAndRead(client, bank, names)
   const head = loaded.head[0]
   if (head === undefined) throw new NoLedger(`no ledger is open for ${bank}`)
   const { twins: twinRows } = loaded
@@ -102,6 +60,53 @@ export async function lockAndLoad(
     ...newestOf(loaded.statements.map(({ leaf }) => readEntry(leaf))),
     tails: new Map(tails),
   }
+}
+
+/** The rows, after the lock. */
+async function lockAndRead(client: Client, bank: string, names: readonly Names[]) {
+  const literal = client.escapeLiteral(bank)
+  const locked = client.query(
+    `begin; select set_config('app.bank', ${literal}, true); select from ledger_locks where bank_id = ${literal} for update`,
+  )
+  const read = async <R extends object>(name: keyof typeof reads, ...lists: unknown[][]) => {
+    if (lists.some((list) => list.length === 0)) return []
+    const found = await client.query<R>({ name, text: reads[name], values: [bank, ...lists] })
+    return found.rows
+  }
+  const consentIds = distinct(names.flatMap((one) => one.consents ?? []))
+  const tallies = names.flatMap((one) => one.tally ?? [])
+  const twins = names.flatMap((one) => one.identical ?? [])
+  return settled({
+    locked,
+    head: read<HeadRow>('head'),
+    consents: read<ConsentColumns>('consents', consentIds),
+    tails: read<TailRow>('tails', consentIds),
+    recipients: read<ApprovalRow>(
+      'approvals',
+      distinct(names.flatMap((one) => one.recipients ?? [])),
+    ),
+    tokens: read<{ jti: string }>('tokens', distinct(names.flatMap((one) => one.tokens ?? []))),
+    reading: read<{ token: string }>(
+      'reading',
+      distinct(names.flatMap((one) => one.reading ?? [])),
+    ),
+    tallies: read<TallyRow>(
+      'tallies',
+      ...columns(tallies, ['client', 'consent', 'reason', 'minute']),
+    ),
+    twins: read<ConsentColumns & { tail: string | null }>(
+      'twins',
+      ...columns(twins, ['linkId', 'recipient', 'purpose', 'delivery']),
+    ),
+    keys: names.some((one) => one.keys) ? read<LedgerKeyRow>('keys') : [],
+    actives: names.some((one) => one.actives) ? read<{ active: boolean }>('actives') : [],
+    epochs: names.some((one) => one.epoch) ? read<EpochRow>('epoch') : [],
+    ofLink: read<ConsentColumns & { erased: boolean }>(
+      'ofLink',
+      distinct(names.flatMap((one) => one.link ?? [])),
+    ),
+    statements: names.some((one) => one.statements) ? read<{ leaf: Buffer }>('statements') : [],
+  })
 }
 
 function newestOf(entries: readonly Entry[]) {
