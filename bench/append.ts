@@ -59,6 +59,8 @@ export async function startAppending(config: Config): Promise<Appending> {
     epochSeconds: config.epochSeconds,
     failed: (duty, _, error) => process.emitWarning(`${duty} failed: ${String(error)}`),
   })
+  // What the database was made with may have waited for longer than releases do.
+  await broker.signer.sign(bank)
   let next = 0
   return {
     broker,
