@@ -51,7 +51,7 @@ export interface Submitting {
 }
 
 export const limits = {
-  /** How often a witness may name another size before we leave it be for now. */
+  /** How often a witness may name another size in one turn; the next turn asks anew. */
   attempts_max: 3,
   /** How far a cosignature's time may be from ours, ms. */
   clock_apart_ms_max: 300_000,
