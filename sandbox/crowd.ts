@@ -23,7 +23,7 @@ export interface Crowd {
   readonly revocations_ms: number[]
   /** Ends one of the consents as its bank does, over HTTP; again and again until it is answered. */
   revoke(consent: CrowdConsent): Promise<void>
-  /** Ends about one consent in `every_ms`, until the crowd is stopped; at least one always stays. */
+  /** Ends about one consent in `every_ms`, until the crowd is stopped; one of every bank always stays. */
   keepRevoking(every_ms: number): void
   stop(): Promise<void>
 }
@@ -117,7 +117,7 @@ export function startCrowd({
     keepRevoking(every_ms) {
       running.push(
         (async () => {
-          for (const consent of consents.slice(1)) {
+          for (const consent of allButOneOfEach(consents)) {
             if (stopping.signal.aborted) return
             await Promise.all([revoke(consent), sleep(every_ms)])
           }
@@ -130,6 +130,12 @@ export function startCrowd({
       agent.destroy()
     },
   }
+}
+
+/** All but the first consent of every bank. */
+function allButOneOfEach(consents: readonly CrowdConsent[]): CrowdConsent[] {
+  const kept = new Map(consents.toReversed().map((one) => [one.bank, one]))
+  return consents.filter((one) => kept.get(one.bank) !== one)
 }
 
 function pick<T>(from: readonly T[]): T {

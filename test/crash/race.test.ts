@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -49,6 +49,8 @@ beforeEach(async () => {
   crowd.keepRevoking(100)
   await goingOn()
 })
+
+afterEach(() => crowd.stop())
 
 /** Returns once every bank's data was released again. */
 async function goingOn(): Promise<void> {
