@@ -12,8 +12,9 @@ import {
   writeAndCommit,
   type Batch,
 } from '../storage/door.ts'
-import { tallyName, type Effect, type LedgerState, type Names } from '../storage/ledger_state.ts'
+import type { Effect, LedgerState, Names } from '../storage/ledger_state.ts'
 import { idsInARow } from '../storage/ids.ts'
+import { applyEffect } from './apply_effect.ts'
 import { growTrees } from './grow_trees.ts'
 import type { Signing } from './signing.ts'
 
@@ -325,47 +326,4 @@ function enter(state: LedgerState, draft: EntryDraft) {
   if (draft.kind === 'statement') state.newestStatement = draft.body
   if (draft.kind === 'reconcile') state.newestReconcile = draft.body
   return { n, kind: draft.kind, consent, leaf, ...growTrees(state, draft, leaf) }
-}
-
-/** What an effect changes for the drafts after it; the others touch nothing that a draft sees. */
-function applyEffect(state: LedgerState, effect: Effect): void {
-  switch (effect.kind) {
-    case 'consent.save':
-      state.consents.set(effect.record.consent.id, effect.record)
-      return
-    case 'consent.remove':
-      state.consents.delete(effect.id)
-      return
-    case 'approval.save':
-      state.approvals.set(effect.approval.recipient, effect.approval)
-      return
-    case 'key.save':
-      state.keys[effect.of].set(effect.key, effect.use)
-      return
-    case 'tally.take': {
-      const tally = state.tallies.get(tallyName(effect.key))
-      if (tally !== undefined) tally.pending -= effect.count
-      return
-    }
-    case 'access_token.revoke':
-      state.revokedTokens.add(effect.name)
-      return
-    case 'read.save':
-      if (effect.read.token !== undefined) state.readingTokens.add(effect.read.token)
-      return
-    case 'ledger.close':
-      state.closed = true
-      return
-    case 'links.erase':
-      for (const id of effect.consents) state.erased.add(id)
-      return
-    case 'authorization_event.add':
-    case 'codes.end':
-    case 'refresh_tokens.end':
-    case 'refresh_token.end':
-    case 'bank_token.end':
-    case 'devices.end':
-    case 'mismatches.save':
-      return
-  }
 }

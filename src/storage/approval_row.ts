@@ -32,3 +32,15 @@ export function approvalOf(row: ApprovalRow): ApprovalRecord {
     ...(suspended === null ? {} : { suspendedAt: suspended.toISOString() }),
   }
 }
+
+/** Saves an approval in place of the one before. `$1` is the bank, the rest are `approvalValues`. */
+export const saveApprovalSql = `
+  insert into approvals (bank_id, recipient, class, purposes, clusters, keys, iat, suspended_at)
+  values ($1, $2, $3, $4, $5, $6, $7, $8)
+  on conflict (bank_id, recipient) do update set class = excluded.class, purposes = excluded.purposes,
+    clusters = excluded.clusters, keys = excluded.keys, iat = excluded.iat, suspended_at = excluded.suspended_at`
+
+export function approvalValues(approval: ApprovalRecord): unknown[] {
+  const { recipient, class: named, purposes, clusters, keys, iat, suspendedAt } = approval
+  return [recipient, named, purposes, clusters, keys, iat, suspendedAt ?? null]
+}

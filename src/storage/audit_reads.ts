@@ -1,5 +1,5 @@
 import type { AccessKind } from '../ledger/entry.ts'
-import { inBank, type Database } from './database.ts'
+import { inBank, runNumbered, type Database } from './database.ts'
 
 /** What an auditor asked for, as the `access` entry at `n` commits to it; a ledger that was closed takes none. */
 export interface AuditRead {
@@ -27,25 +27,20 @@ export interface Made {
   readonly sha256: string
 }
 
-/** Keeps a read; of those with one token, the first. `parameter` writes the placeholder of the i-th value, from 1. */
-export const insertReadSql = (parameter: (i: number) => string): string =>
-  `insert into audit_reads (bank_id, id, n, actor, what, asked, salt, size, tree, at, token)
-   values (${Array.from({ length: 11 }, (_, i) => parameter(i + 1)).join(', ')})
-   on conflict (bank_id, token) where token is not null do nothing`
+/** Keeps a read; of those with one token, the first. `$1` is the bank, the rest are `readValues`. */
+export const insertReadSql = `
+  insert into audit_reads (bank_id, id, n, actor, what, asked, salt, size, tree, at, token)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+  on conflict (bank_id, token) where token is not null do nothing`
 
-export function readValues(bank: string, read: AuditRead) {
+export function readValues(read: AuditRead): unknown[] {
   const { id, n, actor, what, asked, salt, size, tree, at, token } = read
-  return [bank, id, n ?? null, actor, what, asked, salt, size, tree ?? null, at, token ?? null]
+  return [id, n ?? null, actor, what, asked, salt, size, tree ?? null, at, token ?? null]
 }
 
 /** Keeps a read that no entry can be beside. */
 export async function insertRead(db: Database, bank: string, read: AuditRead): Promise<void> {
-  await inBank(db, bank, (tx) =>
-    tx.raw(
-      insertReadSql(() => '?'),
-      readValues(bank, read),
-    ),
-  )
+  await inBank(db, bank, (tx) => runNumbered(tx, insertReadSql, [bank, ...readValues(read)]))
 }
 
 const columns =

@@ -1,5 +1,5 @@
 import type { Actor } from '../consent/consent.ts'
-import { inBank, type Database, type Tx } from './database.ts'
+import { inBank, runNumbered, type Database, type Tx } from './database.ts'
 
 /** A step on the way to a consent. What happens after it, the ledger says. */
 export type AuthorizationEvent =
@@ -31,35 +31,29 @@ export const repeats_max = 20
 
 const insertSql = (unless = '') => `
   insert into authorization_events (bank_id, consent_id, event, interaction_id, by)
-  select bank_id, id, $1, $2::uuid, $3 from consents c where bank_id = $4 and id = $5 ${unless} for key share
+  select bank_id, id, $3, $4::uuid, $5 from consents c where bank_id = $1 and id = $2 ${unless} for key share
   on conflict do nothing`
 
 /**
- * Adds a step; the parameters are `eventValues`. It is of the time at which its transaction began: never later than an entry
+ * Adds a step; `$1` is the bank, the rest are `eventValues`. It is of the time at which its transaction began: never later than an entry
  * that is made with it. A consent that is not there any more has no steps: its row is locked against going meanwhile.
  */
 export const addEventSql = insertSql()
 
-export const eventValues = (bank: string, { consent, event, interaction, by }: NewEvent) => [
-  event,
-  interaction ?? null,
-  by ?? null,
-  bank,
-  consent,
+export const eventValues = ({ consent, event, interaction, by }: NewEvent) => [
+  ...[consent, event, interaction ?? null, by ?? null],
 ]
 
 const unlessRepeated = `and $6 > (select count(*) from authorization_events e
-  where e.bank_id = c.bank_id and e.consent_id = c.id and e.event = $7)`
+  where e.bank_id = c.bank_id and e.consent_id = c.id and e.event = $3)`
 
 /** Adds a step in the transaction that takes it. */
 export async function addEvent(tx: Tx, bank: string, event: NewEvent): Promise<void> {
-  await tx.raw(forKnex(addEventSql), eventValues(bank, event))
+  await runNumbered(tx, addEventSql, [bank, ...eventValues(event)])
 }
 
 /** Adds a step that changes nothing else, in a transaction of its own; one that was taken often enough is not kept. */
 export async function recordEvent(db: Database, bank: string, event: NewEvent): Promise<void> {
-  const values = [...eventValues(bank, event), repeats_max, event.event]
-  await inBank(db, bank, (tx) => tx.raw(forKnex(insertSql(unlessRepeated)), values))
+  const values = [bank, ...eventValues(event), repeats_max]
+  await inBank(db, bank, (tx) => runNumbered(tx, insertSql(unlessRepeated), values))
 }
-
-const forKnex = (sql: string) => sql.replaceAll(/\$\d/g, '?')

@@ -57,6 +57,12 @@ export async function inBank<T>(
   })
 }
 
+/** Runs in a transaction what is written for `pg`, with `$1`, `$2` and so on for its values; none of them is undefined. */
+export async function runNumbered(tx: Tx, text: string, values: readonly unknown[]): Promise<void> {
+  const named = Object.fromEntries(values.map((value, i) => [i + 1, value as Knex.RawBinding]))
+  await tx.raw(text.replaceAll(/\$(\d+)/g, ':$1'), named)
+}
+
 /**
  * One prepared statement in a transaction inside a bank, whose commit is not waited for on disk, in one round trip: for what
  * every request needs. Made of knex's parts it takes four, and is planned each time, which costs more than the rest of it.

@@ -6,7 +6,7 @@ import { sumEdgeFromBytes, sumEdgeToBytes, type SumEdge, type SumNode } from '..
 import { edgeFromBytes, edgeToBytes, type RightEdge, type Subtree } from '../merkle/tree.ts'
 import { approvalColumns, approvalOf, type ApprovalRow } from './approval_row.ts'
 import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
-import { effectQuery } from './effects.ts'
+import { effectQueries } from './effects.ts'
 import { keysOf, ledgerKeyColumns, type LedgerKeyRow } from './ledger_keys.ts'
 import { tallyName, type Effect, type LedgerState, type Names } from './ledger_state.ts'
 
@@ -140,7 +140,9 @@ export interface Batch {
 export async function writeAndCommit(client: Client, bank: string, batch: Batch): Promise<void> {
   const { entries, subtrees } = batch
   await allSettled([
-    ...batch.effects.map((effect) => effectQuery(client, bank, effect)),
+    ...batch.effects
+      .flatMap((effect) => effectQueries(bank, effect))
+      .map((query) => client.query(query)),
     ...(entries.length === 0
       ? []
       : [

@@ -1,42 +1,42 @@
-import type { Tx } from './database.ts'
+import { runNumbered, type Tx } from './database.ts'
 
 /**
  * Deletes the links behind these consents, with the key of each and all that is sealed under it, the bank's tokens, the browsers of
- * the bank login, and what else leads to the consents. Their rows stay, as pseudonymous as the ledger, and are marked. `bank` and
- * `consents` are placeholders of a text and an array of texts.
+ * the bank login, and what else leads to the consents. Their rows stay, as pseudonymous as the ledger, and are marked. `$1` is
+ * the bank, `$2` the consents.
  */
-export const eraseLinksSql = (bank: string, consents: string): string => `
+export const eraseLinksSql = `
   with link as (
     select distinct c.link_id as id, l.login_index from consents c
     left join links l on l.bank_id = c.bank_id and l.id = c.link_id
-    where c.bank_id = ${bank} and c.id = any(${consents}::text[]) and c.link_id is not null
+    where c.bank_id = $1 and c.id = any($2::text[]) and c.link_id is not null
   ), consent as (
     update consents c set accounts_sealed = null, evidence_sealed = null, bank_token_id = null,
-      erased_at = case when c.id = any(${consents}::text[]) then coalesce(c.erased_at, clock_timestamp()) else c.erased_at end
-    from link where c.bank_id = ${bank} and c.link_id = link.id returning c.id
+      erased_at = case when c.id = any($2::text[]) then coalesce(c.erased_at, clock_timestamp()) else c.erased_at end
+    from link where c.bank_id = $1 and c.link_id = link.id returning c.id
   ), link_keys as (
-    delete from link_keys k using link where k.bank_id = ${bank} and k.link_id = link.id
+    delete from link_keys k using link where k.bank_id = $1 and k.link_id = link.id
   ), bank_tokens as (
-    delete from bank_tokens t using link where t.bank_id = ${bank} and t.link_id = link.id
+    delete from bank_tokens t using link where t.bank_id = $1 and t.link_id = link.id
   ), devices as (
-    delete from devices d using link where d.bank_id = ${bank} and d.login_index = link.login_index
+    delete from devices d using link where d.bank_id = $1 and d.login_index = link.login_index
   ), deliveries as (
-    delete from deliveries d using consent where d.bank_id = ${bank} and d.consent_id = consent.id
+    delete from deliveries d using consent where d.bank_id = $1 and d.consent_id = consent.id
   ), codes as (
-    delete from authorization_codes a using consent where a.bank_id = ${bank} and a.consent_id = consent.id
+    delete from authorization_codes a using consent where a.bank_id = $1 and a.consent_id = consent.id
   ), refresh_tokens as (
-    delete from refresh_tokens r using consent where r.bank_id = ${bank} and r.consent_id = consent.id
+    delete from refresh_tokens r using consent where r.bank_id = $1 and r.consent_id = consent.id
   ), reads as (
-    delete from unattended_reads u using consent where u.bank_id = ${bank} and u.consent_id = consent.id
+    delete from unattended_reads u using consent where u.bank_id = $1 and u.consent_id = consent.id
   )
-  delete from links l using link where l.bank_id = ${bank} and l.id = link.id`
+  delete from links l using link where l.bank_id = $1 and l.id = link.id`
 
 /**
  * Erases the links behind consents that `erasure` entries name, where a backup brought them back. Idempotent; the ledger is not
  * asked. The service role may.
  */
 export async function eraseLinks(tx: Tx, bank: string, consents: readonly string[]): Promise<void> {
-  await tx.raw(eraseLinksSql(':bank', ':consents'), { bank, consents: [...consents] })
+  await runNumbered(tx, eraseLinksSql, [bank, consents])
 }
 
 /** The link behind a consent; undefined for one that has none, or is not there. */

@@ -18,6 +18,11 @@ export function keysOf(rows: readonly LedgerKeyRow[]): Record<KeyOwner, Map<stri
   return { ledger: of('ledger'), tokens: of('tokens') }
 }
 
+/** Saves what a key is for from now on. The values are the bank, the owner, the key and its use. */
+export const saveKeySql = `
+  insert into ledger_keys (bank_id, owner, key, use) values ($1, $2, $3, $4)
+  on conflict (bank_id, owner, key) do update set use = excluded.use`
+
 /** The keys of one owner as they were entered in a bank's ledger. */
 export async function findLedgerKeys(db: Database, bank: string, owner: KeyOwner): Promise<Keys> {
   return inBank(db, bank, async (tx) => {

@@ -123,7 +123,8 @@ export type Effect =
   | { readonly kind: 'consent.remove'; readonly id: string; readonly into: string }
   | { readonly kind: 'authorization_event.add'; readonly event: NewEvent }
   | { readonly kind: 'tally.take'; readonly key: TallyKey; readonly count: number }
-  | { readonly kind: 'codes.end' | 'refresh_tokens.end'; readonly consent: string }
+  | { readonly kind: 'codes.end'; readonly consent: string }
+  | { readonly kind: 'refresh_tokens.end'; readonly consent: string }
   | { readonly kind: 'refresh_token.end'; readonly family: string }
   /** By a `jti` or a family; kept for `kept_s` seconds. */
   | { readonly kind: 'access_token.revoke'; readonly name: string; readonly kept_s: number }
