@@ -44,6 +44,11 @@ export async function proveRangeSum(
   return proofOf(broker, bank, { covered, range, ...found })
 }
 
+/** How many entries the newest signed epoch counts: the first ones. */
+export async function countedEntries(broker: Broker, bank: string): Promise<number> {
+  return (await coveredBy(broker, bank, 0))?.epoch ?? 0
+}
+
 interface Covered {
   readonly signed: SignedNote
   /** The index of the epoch entry, and so how many entries it covers. */

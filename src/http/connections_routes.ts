@@ -35,7 +35,7 @@ export function connectionsRoutes(broker: Broker): Router {
   )
   router.post('/connections/revoke', ...form, async (req, res) => {
     const owner = await requireOwner(broker, req)
-    sendPage(res, await revokeAll(broker, owner, [ownConnection(owner, req)]))
+    sendPage(res, await revokeAll(broker, owner, [namedConnection(owner, req)]))
   })
   router.post('/connections/revoke-all', ...form, async (req, res) => {
     const owner = await requireOwner(broker, req)
@@ -44,7 +44,7 @@ export function connectionsRoutes(broker: Broker): Router {
   })
   router.post('/connections/narrow', ...form, async (req, res) => {
     const owner = await requireOwner(broker, req)
-    const connection = ownConnection(owner, req)
+    const connection = namedConnection(owner, req)
     const kept = formOf(req).getAll('account')
     if (kept.length > 0) return sendPage(res, await narrow(broker, owner, { connection, kept }))
     const problem = 'Tick at least one account to keep, or end the access altogether.'
@@ -76,12 +76,13 @@ export const returnToConnections: Returns['connections'] = async (
 }
 
 /** A bank login that this browser has proven, and all that is its. */
-interface Owner {
+export interface Owner {
   readonly bank: string
   readonly connections: readonly Connection[]
 }
 
-async function requireOwner(broker: Broker, req: Request): Promise<Owner> {
+/** The login that this browser's session has proven. Throws `PageRefused` 403 where it has proven none. */
+export async function requireOwner(broker: Broker, req: Request): Promise<Owner> {
   const stage = (await sessionOf(broker, req))?.stage
   if (stage?.at !== 'connections')
     throw new PageRefused(403, {
@@ -94,14 +95,17 @@ async function requireOwner(broker: Broker, req: Request): Promise<Owner> {
   return { bank, connections: await findConnections(broker, { bank, loginIndex }) }
 }
 
-/** The connection that a form names, if it is this login's. */
-function ownConnection({ connections }: Owner, req: Request): Connection {
-  const id = only(formOf(req), 'consent')
+/** The connection that a form names. */
+const namedConnection = (owner: Owner, req: Request): Connection =>
+  ownConnection(owner, only(formOf(req), 'consent'))
+
+/** The connection of this id, if it is this login's. Throws `PageRefused` 404 where it is not. */
+export function ownConnection({ connections }: Owner, id: string | undefined): Connection {
   const own = connections.find(({ consent }) => consent.id === id)
   if (own !== undefined) return own
   throw new PageRefused(404, {
     title: 'There is no such connection',
-    what: 'The form names a connection that does not belong to this bank login.',
+    what: 'What you asked for names a connection that does not belong to this bank login.',
     todo: 'Open your connections below. Nothing was changed.',
   })
 }

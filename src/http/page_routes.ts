@@ -10,6 +10,7 @@ import { returnToDisclosure } from './authorize_disclosure.ts'
 import { authorizeRoutes } from './authorize_routes.ts'
 import { bankCallback } from './bank_login.ts'
 import { consoleRoutes } from './console_routes.ts'
+import { consentEntriesRoutes } from './consent_entries_routes.ts'
 import { connectionsRoutes, returnToConnections } from './connections_routes.ts'
 import { pageHeaders, sendPage } from './page.ts'
 import { pageErrors } from './page_errors.ts'
@@ -21,7 +22,8 @@ export function pageRoutes(broker: Broker, authorization: Authorization): Router
   const deciding = { broker, authorization }
   const router = Router()
   router.use(consoleRoutes(broker))
-  router.use(authorizeRoutes(deciding), connectionsRoutes(broker), pointerRoutes(broker))
+  router.use(authorizeRoutes(deciding), connectionsRoutes(broker), consentEntriesRoutes(broker))
+  router.use(pointerRoutes(broker))
   router.get(
     '/banks/:bank/callback',
     ...pageHeaders(broker, { referrer: 'same-origin' }),

@@ -74,6 +74,7 @@ const routes: readonly (RouteFacts & { readonly method?: string; readonly path: 
   { path: /^\/ledger\/[^/]+\/statements$/, group: 'calls', surface: 'resource' },
   { path: /^\/ledger\//, group: 'files', surface: 'resource' },
   { path: /^\/audit\//, group: 'audit', surface: 'resource' },
+  { path: /^\/connections\/[^/]+\/entries(\/|$)/, group: 'pages', surface: 'page' },
   { path: /^\/connections(\/|$)/, group: 'revocation', surface: 'page' },
   { path: /^\/banks\/[^/]+\/callback$/, group: 'revocation', surface: 'page' },
   { path: /^\/d\/[^/]+\/stop$/, group: 'revocation', surface: 'page' },

@@ -39,6 +39,9 @@ export function formatTlogProof({ extra, index, proof, checkpoint }: TlogProof):
   return `${lines.join('\n')}\n\n${checkpoint}`
 }
 
+/** Whether a text begins as a tlog-proof does. */
+export const isTlogProof = (text: string): boolean => text.startsWith(`${header}\n`)
+
 /**
  * Parses the file by its form alone; `checkTlogProof` says what it is worth. Throws `tlog_proof` or
  * `encoding`.

@@ -1,4 +1,6 @@
 import { isJsonObject, type JsonObject } from '../ledger/json_object.ts'
+import { isTlogProof } from '../merkle/tlog_proof.ts'
+import { checkEntryProof } from './entry_proof.ts'
 import { checkReport } from './range_report.ts'
 import { ledgerRows, printable, row } from './report_text.ts'
 import { SourceError, type LedgerSource } from './source.ts'
@@ -7,7 +9,7 @@ import { checkSummary, type Trust, type Verdict } from './summary.ts'
 
 const file_bytes_max = 16 * 1024 * 1024
 
-/** A file that proves what it says by itself, by the members that only it has. */
+/** JSON that proves what it says by itself, by the members that only it has. */
 const kinds: readonly {
   readonly what: string
   readonly has: readonly string[]
@@ -29,21 +31,36 @@ export async function readProofFile(
   files: LedgerSource,
   name: string,
 ): Promise<((trust: Trust) => ProofReport) | undefined> {
-  const file = await jsonOf(files, name)
-  const kind = file && kinds.find(({ has }) => has.every((member) => member in file))
-  if (kind === undefined) return undefined
-  return (trust) => ({ place: name, what: kind.what, ...kind.check(file, trust) })
+  const text = await textOf(files, name)
+  if (text === undefined) return undefined
+  const found = isTlogProof(text)
+    ? { what: 'entry', check: (trust: Trust) => checkEntryProof(text, trust) }
+    : jsonProof(text)
+  return found && ((trust) => ({ place: name, what: found.what, ...found.check(trust) }))
 }
 
-async function jsonOf(files: LedgerSource, name: string): Promise<JsonObject | undefined> {
+async function textOf(files: LedgerSource, name: string): Promise<string | undefined> {
   try {
-    const bytes = await files.read(name, file_bytes_max)
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    return isJsonObject(value) ? value : undefined
+    return new TextDecoder().decode(await files.read(name, file_bytes_max))
   } catch (error) {
     // Another file, which is none of ours.
-    if (error instanceof SourceError || error instanceof SyntaxError) return undefined
+    if (error instanceof SourceError) return undefined
     throw error
+  }
+}
+
+function jsonProof(text: string) {
+  const file = jsonOf(text)
+  const kind = file && kinds.find(({ has }) => has.every((member) => member in file))
+  return kind && { what: kind.what, check: (trust: Trust) => kind.check(file, trust) }
+}
+
+function jsonOf(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isJsonObject(value) ? value : undefined
+  } catch {
+    return undefined
   }
 }
 

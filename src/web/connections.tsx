@@ -56,6 +56,7 @@ export function connectionsPage({
             {ended.map((connection) => (
               <div class="card connection" key={connection.consent.id}>
                 <Facts {...connection} state={endedWords[connection.consent.state]} />
+                <Recorded {...connection} />
               </div>
             ))}
           </section>
@@ -75,6 +76,7 @@ function Active({ connection, index, csrf }: Csrf & { connection: Connection; in
   return (
     <section class="card connection" id={`connection-${index}`}>
       <Facts {...connection} state="Active" />
+      <Recorded {...connection} />
       {accounts.length > 1 && (
         <details>
           <summary>Share fewer accounts</summary>
@@ -110,6 +112,17 @@ function Active({ connection, index, csrf }: Csrf & { connection: Connection; in
     </section>
   )
 }
+
+const Recorded = ({ consent, recipient }: Connection) => (
+  <p>
+    <a
+      href={`/connections/${consent.id}/entries`}
+      aria-label={`What was recorded of the access of ${recipient}`}
+    >
+      What was recorded
+    </a>
+  </p>
+)
 
 const endedWords = { active: 'Expired', expired: 'Expired', revoked: 'Ended' } as const
 

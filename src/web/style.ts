@@ -116,6 +116,12 @@ details form { margin-top: .5rem }
 .state { display: inline-block; padding: .1rem .6rem; border-radius: 1rem; font-size: .875rem; font-weight: 600; background: var(--good-tint); color: var(--good) }
 .state.ended { background: var(--page); color: var(--soft) }
 
+.entries { list-style: none }
+.entries li { margin: 0; padding: .75rem 0; border-top: 1px solid var(--line) }
+.entries li:first-child { border-top: 0 }
+.entries p { margin: .25rem 0 0 }
+.entries time { color: var(--soft); font-size: .875rem }
+
 .figure { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: 0 1rem; margin: 0 }
 .figure strong { font-variant-numeric: tabular-nums; font-size: 1.25rem }
 h3 { margin: 1.25rem 0 .25rem; font-size: 1rem }

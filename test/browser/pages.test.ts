@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { createDelivery } from '../../src/broker/deliver.ts'
+import { indexLedger } from '../../src/broker/index_ledger.ts'
 import { findConsent } from '../../src/storage/consents.ts'
 import { chromiumPath, launchChromium } from '../support/chromium.ts'
 import { bank, pageApp, type PageApp } from '../support/page_app.ts'
@@ -248,6 +249,13 @@ inBrowser('in a browser', () => {
       expect(await faults()).toEqual(none)
       await page.click('#show')
       expect(await page.textContent('main')).toContain('1,234.50 USD')
+      expect(await faults()).toEqual(none)
+
+      await page.goto(`${issuer}/connections`)
+      await app.broker.signer.sign(bank)
+      await indexLedger(app.broker, bank)
+      await page.click('#connection-0 a')
+      expect(await page.textContent('main')).toContain('the customer was let see')
       expect(await faults()).toEqual(none)
 
       await page.goto(`${issuer}/connections`)

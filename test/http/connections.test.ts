@@ -6,12 +6,13 @@ import { loginIndexOf } from '../../src/storage/links.ts'
 import {
   backFrom,
   bank,
-  disclosed,
+  connect as connectIn,
+  look as lookIn,
   pageApp,
   type PageApp,
   type Pushed,
 } from '../support/page_app.ts'
-import type { PageBrowser, Visit } from '../support/page_browser.ts'
+import type { Visit } from '../support/page_browser.ts'
 import { replayLedger } from '../support/test_broker.ts'
 
 const cookie = '__Host-countersign'
@@ -25,22 +26,9 @@ afterAll(async () => {
   await app.close()
 })
 
-/** A connection of a customer, approved on the pages. */
-async function connect(customer: string, change: Parameters<PageApp['push']>[0] = {}) {
-  const pushed = await app.push(change)
-  const { browser, page } = await disclosed(app, { pushed, customer })
-  await browser.press(page, 'approve')
-  return pushed
-}
-
-/** A browser that has logged in to look at a customer's connections, and the list. */
-async function look(customer: string): Promise<{ browser: PageBrowser; list: Visit }> {
-  const browser = app.browser()
-  const sent = await browser.press(await browser.get('/connections'), `bank-${bank}`)
-  const back = await browser.get(backFrom(sent, { code: customer }))
-  expect([back.status, back.location]).toEqual([303, '/connections'])
-  return { browser, list: await browser.get('/connections') }
-}
+const connect = (customer: string, change?: Parameters<PageApp['push']>[0]) =>
+  connectIn(app, customer, change)
+const look = (customer: string) => lookIn(app, customer)
 
 const consentOf = async ({ consentId }: Pushed) =>
   (await findConsent(app.broker.db, bank, consentId))?.consent

@@ -190,3 +190,27 @@ export async function disclosed(
   await browser.get(backFrom(sent, { code: customer }))
   return { browser, page: await browser.get('/oauth/authorize/disclosure') }
 }
+
+/** A connection of a customer, approved on the pages. */
+export async function connect(
+  app: PageApp,
+  customer: string,
+  change: Parameters<PageApp['push']>[0] = {},
+): Promise<Pushed> {
+  const pushed = await app.push(change)
+  const { browser, page } = await disclosed(app, { pushed, customer })
+  await browser.press(page, 'approve')
+  return pushed
+}
+
+/** A browser that has logged in to look at a customer's connections, and the list. */
+export async function look(
+  app: PageApp,
+  customer: string,
+): Promise<{ browser: PageBrowser; list: Visit }> {
+  const browser = app.browser()
+  const sent = await browser.press(await browser.get('/connections'), `bank-${bank}`)
+  const back = await browser.get(backFrom(sent, { code: customer }))
+  if (back.location !== '/connections') throw new Error(`the login led to ${back.location}`)
+  return { browser, list: await browser.get('/connections') }
+}

@@ -3,11 +3,13 @@ import { accountName } from '../../src/web/account_name.ts'
 import { chooseBankPage } from '../../src/web/choose_bank.tsx'
 import { endedPage, narrowedPage } from '../../src/web/confirmation.tsx'
 import { connectionsPage } from '../../src/web/connections.tsx'
+import { consentEntriesPage } from '../../src/web/consent_entries.tsx'
 import { deliveryPage, pointerPage } from '../../src/web/delivery.tsx'
 import { disclosurePage } from '../../src/web/disclosure.tsx'
 import { errorPage } from '../../src/web/error.tsx'
 import { interstitialPage } from '../../src/web/interstitial.tsx'
 import { policyPage } from '../../src/web/policy.tsx'
+import type { Entry } from '../../src/ledger/entry.ts'
 import type { Connection } from '../../src/storage/connections.ts'
 
 /** Chosen by someone who wishes us ill: markup, an attribute's end, and characters that turn the text around. */
@@ -54,6 +56,16 @@ const pages = {
     ...{ sha256: hostile, profile: hostile, accounts: [hostile], problem: hostile, csrf: hostile },
     sharedBefore: [hostile],
     ticked: () => true,
+  }),
+  consentEntries: consentEntriesPage({
+    ...{ bank: { id: 'us-bank', legalName: hostile }, recipient: hostile, older: 7, counted: 9 },
+    address: '/connections/us-bank.1/entries',
+    entries: [
+      {
+        ...{ v: 1, n: 8, at: granted, kind: 'close', totals: {} },
+        body: { reason: hostile, size: 8, successor: hostile },
+      } as unknown as Entry,
+    ],
   }),
   connections: connectionsPage({
     ...{ bank: hostile, connections: [active, revoked], problem: hostile, csrf: hostile },

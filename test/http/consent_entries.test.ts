@@ -1,0 +1,164 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { indexLedger } from '../../src/broker/index_ledger.ts'
+import { recordRefusal } from '../../src/broker/record_refusal.ts'
+import { revokeConsent } from '../../src/broker/revoke_consent.ts'
+import { writeEpoch } from '../../src/broker/write_epoch.ts'
+import { page_entries } from '../../src/http/consent_entries_routes.ts'
+import { routeFacts } from '../../src/http/rate_limits.ts'
+import { parsePolicy } from '../../src/merkle/policy.ts'
+import { findLedger } from '../../src/storage/ledgers.ts'
+import { nodeHasher, verifyEd25519 } from '../../src/storage/node_crypto.ts'
+import { checkEntryProof } from '../../src/verifier/entry_proof.ts'
+import { checkSumProof } from '../../src/verifier/sum.ts'
+import { bank, connect, look, pageApp, type PageApp } from '../support/page_app.ts'
+import type { Visit } from '../support/page_browser.ts'
+
+let app: PageApp
+beforeAll(async () => {
+  app = await pageApp()
+})
+afterAll(() => app.close())
+
+/** Signs the ledger, and brings the index up to it. */
+async function settle(): Promise<void> {
+  await app.broker.signer.sign(bank)
+  await indexLedger(app.broker, bank)
+}
+
+/** The first refusal of another client in each of so many minutes is an entry of its own. */
+async function refuse(consent: string, clients: number): Promise<void> {
+  for (let i = 0; i < clients; i++)
+    await recordRefusal(app.broker, {
+      ...{ bank, client: `nosy-${i}`, class: 'advertising' },
+      ...{ reason: 'class_denied', consent },
+    })
+}
+
+const linesOf = (page: Visit) =>
+  [...page.text.matchAll(/<li id="entry-(\d+)">/g)].map(([, n]) => Number(n))
+
+const own = ({ consentId }: { consentId: string }) => `/connections/${consentId}/entries`
+
+async function trust() {
+  const ledger = await findLedger(app.broker.db, bank)
+  const policy = parsePolicy(nodeHasher, `log ${ledger?.vkey}\nquorum none\n`)
+  return { policy, crypto: { hasher: nodeHasher, verifyEd25519 } }
+}
+
+describe('what was recorded of a connection', () => {
+  it('is all of it, newest first, in words, for the login that gave the consent', async () => {
+    const pushed = await connect(app, 'ana')
+    await refuse(pushed.consentId, 1)
+    await revokeConsent(app.broker, {
+      ...{ bank, consentId: pushed.consentId, by: 'customer', reason: 'USER_ACTION' },
+    })
+    await settle()
+    const { browser, list } = await look(app, 'ana')
+    expect(list.text).toContain(`href="${own(pushed)}"`)
+    const page = await browser.get(own(pushed))
+    const entries = await app.entries(pushed.consentId)
+    expect(linesOf(page)).toEqual(entries.map(({ n }) => n).toReversed())
+    expect(page.text).toContain('nosy-0, an advertiser, was refused 1 time')
+    expect(page.text).toContain('The customer ended a consent.')
+    expect(page.headers['cache-control']).toBe('no-store')
+  })
+
+  it('comes in pages, none of which loses or repeats an entry', async () => {
+    const pushed = await connect(app, 'pia')
+    await refuse(pushed.consentId, page_entries)
+    await settle()
+    const { browser } = await look(app, 'pia')
+    const first = await browser.get(own(pushed))
+    const older = /href="([^"]*)">\s*Older entries/.exec(first.text)?.[1] ?? ''
+    const second = await browser.get(older)
+    expect(linesOf(first)).toHaveLength(page_entries)
+    expect([...linesOf(first), ...linesOf(second)]).toEqual(
+      (await app.entries(pushed.consentId)).map(({ n }) => n).toReversed(),
+    )
+    expect(second.text).not.toContain('Older entries')
+  })
+
+  it('is nobody else’s, and not for a browser without a login', async () => {
+    const ana = await connect(app, 'ada')
+    const ben = await connect(app, 'ben')
+    await settle()
+    const [granted] = await app.entries(ana.consentId)
+    const { browser } = await look(app, 'ben')
+    for (const below of ['', `/${granted?.n}`, `/${granted?.n}/sum`]) {
+      expect((await browser.get(own(ana) + below)).status).toBe(404)
+      expect((await app.browser().get(own(ana) + below)).status).toBe(403)
+    }
+    // Of one's own connection, an entry that is about another one.
+    expect((await browser.get(`${own(ben)}/${granted?.n}`)).status).toBe(404)
+    expect((await browser.get(`${own(ben)}/${granted?.n}/sum`)).status).toBe(404)
+  })
+
+  it.each(['0', '00', '-1', '1e3', '999999999999999', '9999999999999999', 'x', '1%2F2'])(
+    'has no entry %s',
+    async (index) => {
+      const { browser } = await look(app, 'ben')
+      const [connection = ''] = /\/connections\/[^"]*\/entries/.exec(
+        (await browser.get('/connections')).text,
+      ) as readonly string[]
+      for (const path of [`/${index}`, `/${index}/sum`])
+        expect((await browser.get(connection + path)).status).toBe(404)
+    },
+  )
+
+  it.each(['before=x', 'before=', 'before=1&before=2', 'before=-1'])(
+    'has no page %s',
+    async (query) => {
+      const pushed = await connect(app, 'eve')
+      const { browser } = await look(app, 'eve')
+      expect((await browser.get(`${own(pushed)}?${query}`)).status).toBe(404)
+    },
+  )
+
+  it('is counted as a page, and never against the way to end access', () => {
+    for (const path of ['/connections/a.b/entries', '/connections/a.b/entries/7/sum'])
+      expect(routeFacts('GET', path)).toMatchObject({ group: 'pages', surface: 'page' })
+    expect(routeFacts('GET', '/connections').group).toBe('revocation')
+  })
+})
+
+describe('a proof of one’s own entry', () => {
+  it('is a file that the verifier believes, and disbelieves with a letter changed', async () => {
+    const pushed = await connect(app, 'pru')
+    await settle()
+    const [granted] = await app.entries(pushed.consentId)
+    const { browser } = await look(app, 'pru')
+    const file = await browser.get(`${own(pushed)}/${granted?.n}`)
+    expect(file.headers['content-disposition']).toBe(
+      `attachment; filename=${bank}-${granted?.n}.tlog-proof`,
+    )
+    const verdict = checkEntryProof(file.text, await trust())
+    expect(verdict).toMatchObject({
+      verified: true,
+      range: { from_index: granted?.n, to_index: (granted?.n ?? 0) + 1 },
+    })
+    expect(verdict.proven.join()).toContain('A customer let messenger have')
+    const extra = /^extra (.*)$/m.exec(file.text)?.[1] ?? ''
+    const forged = Buffer.from(extra, 'base64').toString().replace('"messenger"', '"massenger"')
+    const changed = file.text.replace(extra, Buffer.from(forged).toString('base64'))
+    expect(checkEntryProof(changed, await trust())).toMatchObject({ verified: false, proven: [] })
+  })
+
+  it('that the totals count it is there once an epoch covers it', async () => {
+    const pushed = await connect(app, 'sue')
+    await settle()
+    const [granted] = await app.entries(pushed.consentId)
+    const { browser } = await look(app, 'sue')
+    const sum = `${own(pushed)}/${granted?.n}/sum`
+    expect((await browser.get(own(pushed))).text).not.toContain(sum)
+    expect((await browser.get(sum)).status).toBe(404)
+    await writeEpoch(app.broker, bank, 0)
+    await settle()
+    expect((await browser.get(own(pushed))).text).toContain(sum)
+    const file = await browser.get(sum)
+    expect(file.headers['content-disposition']).toBe(
+      `attachment; filename=${bank}-${granted?.n}-sum.json`,
+    )
+    const verdict = checkSumProof(JSON.parse(file.text), await trust())
+    expect(verdict).toMatchObject({ verified: true, totals: { grants: 1 } })
+  })
+})
