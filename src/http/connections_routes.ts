@@ -3,7 +3,7 @@ import type { Broker } from '../broker/broker.ts'
 import { lastArrival } from '../broker/last_arrival.ts'
 import { narrowConsent } from '../broker/narrow_consent.ts'
 import { revokeConsent } from '../broker/revoke_consent.ts'
-import { findConnections, type Connection } from '../storage/connections.ts'
+import type { Connection } from '../storage/connections.ts'
 import { loginIndexOf } from '../storage/links.ts'
 import { chooseBankPage } from '../web/choose_bank.tsx'
 import { endedPage, narrowedPage } from '../web/confirmation.tsx'
@@ -11,7 +11,8 @@ import { connectionsPage } from '../web/connections.tsx'
 import { bankOf, toIdentityLogin, type Returns } from './bank_login.ts'
 import { enterSession, formToken, leaveSession, sessionOf } from './browser_session.ts'
 import { formOf, formSteps, leadingOn, only, pageHeaders, sendOn, sendPage } from './page.ts'
-import { pageErrors, PageRefused } from './page_errors.ts'
+import { ownConnection, requireOwner, type Owner } from './owner.ts'
+import { pageErrors } from './page_errors.ts'
 
 /** Where a customer sees every connection of a bank login, and ends or narrows it in one step. */
 export function connectionsRoutes(broker: Broker): Router {
@@ -75,40 +76,9 @@ export const returnToConnections: Returns['connections'] = async (
   sendOn(res, '/connections')
 }
 
-/** A bank login that this browser has proven, and all that is its. */
-export interface Owner {
-  readonly bank: string
-  readonly connections: readonly Connection[]
-}
-
-/** The login that this browser's session has proven. Throws `PageRefused` 403 where it has proven none. */
-export async function requireOwner(broker: Broker, req: Request): Promise<Owner> {
-  const stage = (await sessionOf(broker, req))?.stage
-  if (stage?.at !== 'connections')
-    throw new PageRefused(403, {
-      title: 'Please log in again',
-      what: 'Too much time has passed, or this browser has begun something else since.',
-      todo: 'Open your connections below and log in at your bank. Nothing was changed.',
-    })
-  const { bank, login } = stage
-  const loginIndex = Buffer.from(login, 'base64url')
-  return { bank, connections: await findConnections(broker, { bank, loginIndex }) }
-}
-
 /** The connection that a form names. */
 const namedConnection = (owner: Owner, req: Request): Connection =>
   ownConnection(owner, only(formOf(req), 'consent'))
-
-/** The connection of this id, if it is this login's. Throws `PageRefused` 404 where it is not. */
-export function ownConnection({ connections }: Owner, id: string | undefined): Connection {
-  const own = connections.find(({ consent }) => consent.id === id)
-  if (own !== undefined) return own
-  throw new PageRefused(404, {
-    title: 'There is no such connection',
-    what: 'What you asked for names a connection that does not belong to this bank login.',
-    todo: 'Open your connections below. Nothing was changed.',
-  })
-}
 
 const pickerPage = (broker: Broker, csrf: string): string =>
   chooseBankPage({

@@ -4,7 +4,7 @@ import { entriesOfConsent, proveOfConsent, proveSumOfConsent } from '../broker/c
 import { countedEntries } from '../broker/prove_sums.ts'
 import { consentEntriesPage } from '../web/consent_entries.tsx'
 import { bankOf } from './bank_login.ts'
-import { ownConnection, requireOwner } from './connections_routes.ts'
+import { ownConnection, requireOwner } from './owner.ts'
 import { only, pageHeaders, sendPage } from './page.ts'
 import { pageErrors, PageRefused } from './page_errors.ts'
 
