@@ -17,7 +17,7 @@ import { findLedger } from './storage/ledgers.ts'
 import { pendingMigrations } from './storage/migrate.ts'
 import { memoryCounters, postgresCounters } from './storage/rate_counters.ts'
 import { unfitness } from './storage/readiness.ts'
-import { findRestore } from './storage/restoring.ts'
+import { findRestore } from './storage/restores.ts'
 
 /** A broker that is listening. `close` drains: requests in hand are answered, batches in flight committed. */
 export interface Serving {

@@ -69,6 +69,7 @@ export async function openLedger(
       edge,
       sums,
       totals: noTotals,
+      closed: false,
       draftId: random128(),
     }
     if (!(await insertLedger(tx, bankId, first))) return false

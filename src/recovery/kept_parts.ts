@@ -8,7 +8,7 @@ import {
   type KeptConsent,
   type KeptRow,
 } from '../storage/kept_rows.ts'
-import type { RebuiltConsent } from '../storage/restoring.ts'
+import type { RebuiltConsent } from '../storage/rebuilt_consents.ts'
 import { moveTokenKey } from '../storage/token_keys.ts'
 import { keyUses } from '../ledger/key.ts'
 import { SealError, type Vault } from '../storage/vault.ts'

@@ -7,7 +7,7 @@ import { tileWidth, widthAt } from '../merkle/tiles.ts'
 import { emptyEdge, type RightEdge } from '../merkle/tree.ts'
 import type { Database } from '../storage/database.ts'
 import { verifyJws } from '../storage/jws.ts'
-import { insertRebuilt, type RebuiltEntry } from '../storage/restoring.ts'
+import { insertRebuilt, type RebuiltEntry } from '../storage/rebuilt_entries.ts'
 import { readEntries, type LedgerSource } from '../verifier/source.ts'
 
 /** What the entries of a ledger amount to, for a head that goes on from them. */

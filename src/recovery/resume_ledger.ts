@@ -1,8 +1,10 @@
 import type { Broker } from '../broker/broker.ts'
 import { revokeConsent } from '../broker/revoke_consent.ts'
 import { embedNote } from '../ledger/embedded_note.ts'
+import { endUnusedTokens } from '../storage/bank_tokens.ts'
 import { inBank } from '../storage/database.ts'
-import { addRestore, endUnusedTokens, lostConsents, type Restore } from '../storage/restoring.ts'
+import { lostConsents } from '../storage/rebuilt_consents.ts'
+import { addRestore, type Restore } from '../storage/restores.ts'
 
 /** What a restored ledger goes on with. */
 export interface Resumed {

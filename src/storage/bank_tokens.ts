@@ -92,3 +92,16 @@ export async function endBankToken(
     [bank, id],
   )
 }
+
+/** Has the tokens ended at the bank on which no active consent stands: it ended, or got others, after the backup. */
+export async function endUnusedTokens(tx: Tx, bank: string): Promise<void> {
+  await tx.raw(
+    `insert into outbox (bank_id, id, task, about)
+     select t.bank_id, 'bank_token.revoke ' || t.id, 'bank_token.revoke', t.id
+     from bank_tokens t
+     where t.bank_id = ? and t.ended_at is null and not exists (
+       select from consents c where c.bank_id = t.bank_id and c.bank_token_id = t.id and c.state = 'active')
+     on conflict do nothing`,
+    [bank],
+  )
+}

@@ -1,5 +1,5 @@
 import type { KeyOwner, Keys, KeyUse } from '../ledger/key.ts'
-import { inBank, type Database } from './database.ts'
+import { inBank, runNumbered, type Database, type Tx } from './database.ts'
 
 /** The columns of `LedgerKeyRow`. */
 export const ledgerKeyColumns = 'owner, key, use'
@@ -22,6 +22,15 @@ export function keysOf(rows: readonly LedgerKeyRow[]): Record<KeyOwner, Map<stri
 export const saveKeySql = `
   insert into ledger_keys (bank_id, owner, key, use) values ($1, $2, $3, $4)
   on conflict (bank_id, owner, key) do update set use = excluded.use`
+
+/** Saves a key without the door: where a ledger begins, or is rebuilt. */
+export async function saveKey(
+  tx: Tx,
+  bank: string,
+  { owner, key, use }: LedgerKeyRow,
+): Promise<void> {
+  await runNumbered(tx, saveKeySql, [bank, owner, key, use])
+}
 
 /** The keys of one owner as they were entered in a bank's ledger. */
 export async function findLedgerKeys(db: Database, bank: string, owner: KeyOwner): Promise<Keys> {

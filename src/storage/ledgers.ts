@@ -2,52 +2,23 @@ import { readEntry } from '../ledger/entry.ts'
 import type { Totals } from '../ledger/totals.ts'
 import type { TileReader } from '../merkle/proof.ts'
 import type { ReadSumTile } from '../merkle/sum_proof.ts'
-import { sumEdgeToBytes, sumLeaf, type SumEdge, type SumNode } from '../merkle/sum_tree.ts'
+import { sumLeaf, type SumNode } from '../merkle/sum_tree.ts'
 import { hashBytes } from '../merkle/hash.ts'
 import { tileWidth, widthAt, type Tile } from '../merkle/tiles.ts'
-import { edgeToBytes, type RightEdge } from '../merkle/tree.ts'
 import { chosen, readDetached, type Which } from './detached_entries.ts'
 import { inBank, inOneGo, type Database, type Tx } from './database.ts'
+import { insertHead, type Head } from './ledger_head.ts'
+import { saveKey } from './ledger_keys.ts'
 import { nodeHasher } from './node_crypto.ts'
 
 /** A ledger's first row of everything. False, and nothing done, when the bank has one already. */
 export async function insertLedger(
   tx: Tx,
   bank: string,
-  first: {
-    origin: string
-    vkey: string
-    at: string
-    leaf: Buffer
-    hash: Uint8Array
-    edge: RightEdge
-    sums: { names: readonly string[]; edge: SumEdge }
-    totals: Totals
-    draftId: string
-  },
+  first: Head & { readonly leaf: Buffer; readonly hash: Uint8Array; readonly draftId: string },
 ): Promise<boolean> {
-  await tx.raw('insert into ledger_locks (bank_id) values (?) on conflict do nothing', [bank])
-  await tx.raw('select from ledger_locks where bank_id = ? for update', [bank])
-  const head = await tx.raw<{ rowCount: number }>(
-    `insert into ledger_heads (bank_id, size, edge, sum_names, sum_edge, totals, at, origin, vkey)
-     values (?, 1, ?, ?, ?, ?, ?, ?, ?)
-     on conflict do nothing`,
-    [
-      bank,
-      Buffer.from(edgeToBytes(first.edge)),
-      [...first.sums.names],
-      Buffer.from(sumEdgeToBytes(first.sums.edge)),
-      JSON.stringify(first.totals),
-      first.at,
-      first.origin,
-      first.vkey,
-    ],
-  )
-  if (head.rowCount === 0) return false
-  await tx.raw(
-    `insert into ledger_keys (bank_id, owner, key, use) values (?, 'ledger', ?, 'active')`,
-    [bank, first.vkey],
-  )
+  if (!(await insertHead(tx, bank, first))) return false
+  await saveKey(tx, bank, { owner: 'ledger', key: first.vkey, use: 'active' })
   await tx.raw(`insert into entries (bank_id, n, kind, at, leaf) values (?, 0, 'genesis', ?, ?)`, [
     bank,
     first.at,

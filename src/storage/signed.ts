@@ -82,12 +82,22 @@ export async function publishCheckpoint(
     )
     const row = rows[0]
     if (row === undefined) return undefined
-    await tx.raw(
-      'insert into checkpoints (bank_id, size, note) values (?, ?, ?) on conflict do nothing',
-      [bank, row.size, row.note],
-    )
-    return { size: Number(row.size), note: row.note }
+    const signed = { size: Number(row.size), note: row.note }
+    await keepCheckpoint(tx, bank, signed)
+    return signed
   })
+}
+
+/** Keeps a checkpoint for ever. */
+export async function keepCheckpoint(
+  tx: Tx,
+  bank: string,
+  { size, note }: { readonly size: number; readonly note: string },
+): Promise<void> {
+  await tx.raw(
+    'insert into checkpoints (bank_id, size, note) values (?, ?, ?) on conflict do nothing',
+    [bank, size, note],
+  )
 }
 
 /** How many entries the newest signed checkpoint covers: nothing after them is served. 0 before the first is signed. */
