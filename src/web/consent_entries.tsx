@@ -56,7 +56,7 @@ export function consentEntriesPage({
           <p>
             A proof is a small file. It shows that the line stands in the ledger, where nobody can
             change or remove it unnoticed. A second one shows that the ledger’s published totals
-            count it; there is one once the next totals are published, which is about once an hour.
+            count it; there is one once the next totals are published.
           </p>
           <p>
             Open proofs with <a href="/web/verifier/verify.html">the verifier</a>, a page to keep,
