@@ -189,28 +189,24 @@ function changedUnder(
   })
 }
 
-/** The end is counted from the moment of the entry, which only the lock knows. */
-function fixTerms(state: LedgerState, prepared: Grant, record: ConsentRecord): Terms {
-  const { terms, bankEnd } = prepared
-  return {
-    ...terms,
-    expires: expiryOf(record.requested, { at: Date.parse(state.at), bankEnd }),
-  }
+/** What the customer agreed to, as it would stand. The end is counted from the moment of the entry, which only the lock knows. */
+function agreed(
+  { at, approvals }: LedgerState,
+  { terms, bankEnd }: Grant,
+  { requested }: ConsentRecord,
+) {
+  const expires = expiryOf(requested, { at: Date.parse(at), bankEnd })
+  return { terms: { ...terms, expires }, approval: approvals.get(terms.recipient), at }
 }
 
 function decideGrant(state: LedgerState, prepared: Grant): Decision {
   const record = state.consents.get(prepared.consentId)
   if (record === undefined) return { refused: 'consent_unknown' }
-  const terms = fixTerms(state, prepared, record)
-  const moved = grant(record.consent, {
-    terms,
-    approval: state.approvals.get(terms.recipient),
-    at: state.at,
-  })
+  const moved = grant(record.consent, agreed(state, prepared, record))
   if (typeof moved === 'string') return { refused: moved }
-  const { linkId, bankTokenId, sealed } = prepared
+  const { evidence, linkId, bankTokenId, sealed } = prepared
   return {
-    entry: { kind: 'consent.grant', body: { ...terms, ...prepared.evidence, consent: moved.id } },
+    entry: { kind: 'consent.grant', body: { ...moved.terms, ...evidence, consent: moved.id } },
     effects: [
       {
         ...{ kind: 'consent.save', updatedBy: 'client', sealed },
@@ -234,18 +230,13 @@ function decideReplace(state: LedgerState, prepared: Grant, before: ConsentRecor
   const pending = state.consents.get(prepared.consentId)
   if (pending === undefined) return { refused: 'consent_unknown' }
   if (pending.consent.state !== 'requested') return { refused: 'consent_not_active' }
-  const terms = fixTerms(state, prepared, pending)
-  const moved = replace(before.consent, {
-    terms,
-    approval: state.approvals.get(terms.recipient),
-    at: state.at,
-  })
+  const moved = replace(before.consent, agreed(state, prepared, pending))
   if (typeof moved === 'string') return { refused: moved }
-  const { linkId, bankTokenId, sealed } = prepared
+  const { evidence, linkId, bankTokenId, sealed } = prepared
   return {
     entry: {
       kind: 'consent.replace',
-      body: { ...terms, ...prepared.evidence, by: 'customer', consent: moved.id },
+      body: { ...moved.terms, ...evidence, by: 'customer', consent: moved.id },
     },
     effects: [
       { kind: 'consent.remove', id: prepared.consentId, into: moved.id },

@@ -33,6 +33,19 @@ export function approvalOf(row: ApprovalRow): ApprovalRecord {
   }
 }
 
+/** The columns of an approval beside a consent's, which say whose it is; nulls where there is none. */
+export type JoinedApproval = Partial<Omit<ApprovalRow, 'recipient'>>
+
+/** The approval beside a consent; undefined where its recipient has none. */
+export function joinedApprovalOf(
+  row: JoinedApproval & Pick<ApprovalRow, 'recipient'>,
+): ApprovalRecord | undefined {
+  return isApproved(row) ? approvalOf(row) : undefined
+}
+
+const isApproved = (row: JoinedApproval & Pick<ApprovalRow, 'recipient'>): row is ApprovalRow =>
+  typeof row.class === 'string'
+
 /** Saves an approval in place of the one before. `$1` is the bank, the rest are `approvalValues`. */
 export const saveApprovalSql = `
   insert into approvals (bank_id, recipient, class, purposes, clusters, keys, iat, suspended_at)

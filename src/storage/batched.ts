@@ -62,3 +62,16 @@ export function batched<K, V>(
       if (!running) void drain()
     })
 }
+
+/** The same of a statement in one bank: calls for different banks do not wait for each other. */
+export function batchedByBank<K, V>(
+  run: (bank: string, keys: readonly K[]) => Promise<readonly V[]>,
+  limits: { max: number; waiting_max?: number },
+): (bank: string, key: K) => Promise<V> {
+  const banks = new Map<string, (key: K) => Promise<V>>()
+  return (bank, key) => {
+    const call = banks.get(bank) ?? batched((keys) => run(bank, keys), limits)
+    banks.set(bank, call)
+    return call(key)
+  }
+}

@@ -9,6 +9,7 @@ import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
 import { effectQueries } from './effects.ts'
 import { keysOf, ledgerKeyColumns, type LedgerKeyRow } from './ledger_keys.ts'
 import { tallyName, type Effect, type LedgerState, type Names } from './ledger_state.ts'
+import { tallyColumns, tallyKeyOf, type TallyRow } from './tally_row.ts'
 
 /** No ledger has been opened for this bank. */
 export class NoLedger extends Error {
@@ -90,7 +91,7 @@ async function lockAndRead(client: Client, bank: string, names: readonly Names[]
       'reading',
       distinct(names.flatMap((one) => one.reading ?? [])),
     ),
-    tallies: read<TallyRow>(
+    tallies: read<CountRow>(
       'tallies',
       ...columns(tallies, ['client', 'consent', 'reason', 'minute']),
     ),
@@ -262,7 +263,7 @@ const reads = {
   tokens: 'select jti from revoked_tokens where bank_id = $1 and jti = any($2::text[])',
   reading: 'select token from audit_reads where bank_id = $1 and token = any($2::text[])',
   tallies: `
-    select t.client_id, t.consent_id, t.reason, floor(extract(epoch from t.minute) * 1000)::bigint as minute_ms, t.class, t.pending
+    select ${tallyColumns}, t.class, t.pending
     from unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) as w(client_id, consent_id, reason, minute_ms)
     join refusal_tallies t on t.bank_id = $1 and t.client_id = w.client_id and t.consent_id = w.consent_id
       and t.reason = w.reason and t.minute = to_timestamp(w.minute_ms / 1000.0)`,
@@ -331,18 +332,12 @@ interface HeadRow {
   unsigned_ms: string
 }
 
-interface TallyRow {
-  client_id: string
-  consent_id: string
-  reason: string
-  minute_ms: string
+interface CountRow extends TallyRow {
   class: string
   pending: string
 }
 
-function tallyOf(row: TallyRow) {
+function tallyOf(row: CountRow) {
   if (!isClass(row.class)) throw new Error(`a tally of class ${row.class}`)
-  const { client_id: client, consent_id: consent, reason } = row
-  const name = tallyName({ client, consent, reason, minute: Number(row.minute_ms) })
-  return [name, { class: row.class, pending: Number(row.pending) }] as const
+  return [tallyName(tallyKeyOf(row)), { class: row.class, pending: Number(row.pending) }] as const
 }

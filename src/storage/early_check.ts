@@ -1,6 +1,6 @@
 import type { Approval } from '../consent/terms.ts'
-import { approvalOf, type ApprovalRow } from './approval_row.ts'
-import { batched } from './batched.ts'
+import { joinedApprovalOf, type JoinedApproval } from './approval_row.ts'
+import { batchedByBank } from './batched.ts'
 import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
 import { inOneGo, type Database } from './database.ts'
 import type { ConsentRecord } from './ledger_state.ts'
@@ -31,14 +31,7 @@ export type EarlyCheck = (bank: string, asked: Asked) => Promise<Standing | unde
 const batch_max = 256
 
 export function openEarlyCheck(db: Database): EarlyCheck {
-  const checks = new Map<string, (asked: Asked) => Promise<Standing | undefined>>()
-  return (bank, asked) => {
-    const check =
-      checks.get(bank) ??
-      batched((many: readonly Asked[]) => checkMany(db, bank, many), { max: batch_max })
-    checks.set(bank, check)
-    return check(asked)
-  }
+  return batchedByBank((bank, many) => checkMany(db, bank, many), { max: batch_max })
 }
 
 /**
@@ -85,7 +78,7 @@ const checkSql = `
   left join approvals p on p.bank_id = b.id and p.recipient = a.recipient
   left join clients r on r.id = a.recipient`
 
-interface StandingRow extends ConsentColumns, Partial<Omit<ApprovalRow, 'recipient'>> {
+interface StandingRow extends ConsentColumns, JoinedApproval {
   ord: string
   link_key: Buffer | null
   token_sealed: Buffer | null
@@ -96,7 +89,7 @@ interface StandingRow extends ConsentColumns, Partial<Omit<ApprovalRow, 'recipie
 function standingOf(row: StandingRow): Standing {
   return {
     record: recordOf(row),
-    approval: hasApproval(row) ? approvalOf(row) : undefined,
+    approval: joinedApprovalOf(row),
     linkKey: row.link_key ?? undefined,
     bankToken:
       row.bank_token_id === null || row.token_sealed === null
@@ -104,8 +97,4 @@ function standingOf(row: StandingRow): Standing {
         : { id: row.bank_token_id, sealed: row.token_sealed, expires: Number(row.token_expires) },
     accounts: row.accounts_sealed ?? undefined,
   }
-}
-
-function hasApproval(row: StandingRow): row is StandingRow & ApprovalRow {
-  return typeof row.class === 'string'
 }

@@ -105,7 +105,7 @@ export interface LedgerState {
 }
 
 /** By what a tally is found in the state. */
-export const tallyName = (key: Omit<TallyKey, 'reason'> & { readonly reason: string }): string =>
+export const tallyName = (key: TallyKey): string =>
   `${key.client} ${key.consent} ${key.reason} ${key.minute}`
 
 /** A change to rows that goes with a decision. It is data, checked before the lock, and cannot fail. */

@@ -1,8 +1,9 @@
-import { isRefusalReason, type RefusalReason } from '../consent/refusal.ts'
+import type { RefusalReason } from '../consent/refusal.ts'
 import type { Class } from '../consent/class.ts'
-import { batched } from './batched.ts'
+import { batchedByBank } from './batched.ts'
 import { inBank, type Database, type Tx } from './database.ts'
 import type { TallyKey } from './ledger_state.ts'
+import { tallyColumns, tallyKeyOf, type TallyRow } from './tally_row.ts'
 
 /** An attempt that was refused. `consent` is empty when none is named. */
 export interface Refused {
@@ -22,14 +23,7 @@ export type CountRefusal = (
 
 /** One statement for all refusals at a bank that arrive while another is at the database: a flood of them is one row. */
 export function openRefusalCounter(db: Database): CountRefusal {
-  const counters = new Map<string, ReturnType<typeof counterOf>>()
-  const counterOf = (bank: string) =>
-    batched((many: readonly Refused[]) => countMany(db, bank, many), { max: batch_max })
-  return (bank, refused) => {
-    const count = counters.get(bank) ?? counterOf(bank)
-    counters.set(bank, count)
-    return count(refused)
-  }
+  return batchedByBank((bank, many) => countMany(db, bank, many), { max: batch_max })
 }
 
 const batch_max = 256
@@ -51,7 +45,7 @@ async function countMany(db: Database, bank: string, many: readonly Refused[]) {
     return found.rows
   })
   const counted = new Map(
-    rows.map((row) => [nameOf(keyOf(row)), { key: keyOf(row), first: row.first }]),
+    rows.map((row) => [nameOf(tallyKeyOf(row)), { key: tallyKeyOf(row), first: row.first }]),
   )
   return many.map((one) => {
     const found = counted.get(nameOf(one))
@@ -83,7 +77,7 @@ const countSql = `
   from unnest(?::text[], ?::text[], ?::text[], ?::text[], ?::bigint[]) as r(client_id, consent_id, reason, class, pending)
   order by r.client_id, r.consent_id, r.reason
   on conflict (bank_id, client_id, consent_id, reason, minute) do update set pending = t.pending + excluded.pending
-  returning client_id, consent_id, reason, floor(extract(epoch from minute) * 1000)::bigint as minute_ms, xmax = 0 as first`
+  returning ${tallyColumns}, xmax = 0 as first`
 
 /** The tallies of minutes that have passed and are not written yet; those written two minutes ago or more are removed. */
 export async function passedTallies(db: Database, bank: string): Promise<TallyKey[]> {
@@ -93,30 +87,11 @@ export async function passedTallies(db: Database, bank: string): Promise<TallyKe
       [bank],
     )
     const { rows } = await tx.raw<{ rows: TallyRow[] }>(
-      `select client_id, consent_id, reason, floor(extract(epoch from minute) * 1000)::bigint as minute_ms
-       from refusal_tallies where bank_id = ? and pending > 0 and minute < date_trunc('minute', clock_timestamp())
+      `select ${tallyColumns} from refusal_tallies t
+       where bank_id = ? and pending > 0 and minute < date_trunc('minute', clock_timestamp())
        order by minute limit 256`,
       [bank],
     )
-    return rows.map(keyOf)
+    return rows.map(tallyKeyOf)
   })
-}
-
-const keyOf = (row: TallyRow): TallyKey => ({
-  client: row.client_id,
-  consent: row.consent_id,
-  reason: reasonOf(row.reason),
-  minute: Number(row.minute_ms),
-})
-
-interface TallyRow {
-  client_id: string
-  consent_id: string
-  reason: string
-  minute_ms: string
-}
-
-function reasonOf(value: string): RefusalReason {
-  if (!isRefusalReason(value)) throw new Error(`a tally of unknown reason ${value}`)
-  return value
 }

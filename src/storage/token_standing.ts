@@ -1,6 +1,6 @@
 import type { Approval } from '../consent/terms.ts'
-import { approvalOf, type ApprovalRow } from './approval_row.ts'
-import { batched } from './batched.ts'
+import { joinedApprovalOf, type JoinedApproval } from './approval_row.ts'
+import { batchedByBank } from './batched.ts'
 import { consentColumns, recordOf, type ConsentColumns } from './consent_row.ts'
 import { inOneGo, type Database } from './database.ts'
 import { hashOf } from './ids.ts'
@@ -35,14 +35,7 @@ const batch_max = 256
 
 /** One statement for all who ask about a bank's tokens at the same time; it begins after each of them asked. */
 export function openTokenStanding(db: Database): FindTokenStanding {
-  const finders = new Map<string, (token: OpeningToken) => Promise<TokenStanding | undefined>>()
-  return (bank, token) => {
-    const find =
-      finders.get(bank) ??
-      batched((many: readonly OpeningToken[]) => findMany(db, bank, many), { max: batch_max })
-    finders.set(bank, find)
-    return find(token)
-  }
+  return batchedByBank((bank, many) => findMany(db, bank, many), { max: batch_max })
 }
 
 async function findMany(
@@ -92,7 +85,7 @@ const standingSql = `
   left join links l on l.bank_id = $1 and l.id = c.link_id
   left join approvals p on p.bank_id = $1 and p.recipient = g.recipient`
 
-interface StandingRow extends ConsentColumns, Partial<Omit<ApprovalRow, 'recipient'>> {
+interface StandingRow extends ConsentColumns, JoinedApproval {
   ord: string
   given_at: Date | null
   enabled: boolean
@@ -103,12 +96,8 @@ function standingOf(row: StandingRow): TokenStanding | undefined {
   if (!row.enabled || row.recipient_sub === null) return undefined
   return {
     record: recordOf(row),
-    approval: hasApproval(row) ? approvalOf(row) : undefined,
+    approval: joinedApprovalOf(row),
     sub: row.recipient_sub,
     ...(row.given_at === null ? {} : { given: row.given_at }),
   }
-}
-
-function hasApproval(row: StandingRow): row is StandingRow & ApprovalRow {
-  return typeof row.class === 'string'
 }
