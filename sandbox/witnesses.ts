@@ -33,9 +33,15 @@ export async function startWitnesses(
     Object.entries(witnesses).map(async ([id, name], i) => {
       const key = join(folder, `${id}.key`)
       if (!existsSync(key)) await writeFile(key, newWitnessKey(name), { mode: 0o600 })
-      const argv = ['--key', key, '--policy', policy, '--state', join(folder, id)]
+      const state = join(folder, `${id}.state`)
+      const argv = ['--key', key, '--policy', policy, '--state', state]
+      const init = existsSync(state) ? [] : ['--init']
       const port = ['--port', String(firstPort + i)]
-      const { child, first } = await startModule('sandbox/witness_main', {}, [...argv, ...port])
+      const { child, first } = await startModule('sandbox/witness_main', {}, [
+        ...argv,
+        ...init,
+        ...port,
+      ])
       const { vkey, url } = first as { vkey: string; url: string }
       return { child, line: `witness ${id} ${vkey} ${url}\n` }
     }),

@@ -1,16 +1,22 @@
 /**
- * What a witness remembers: of each log the newest checkpoint that it cosigned, as the note with its own signature. It may be
- * shared by several processes.
+ * What a witness remembers: of each log the newest checkpoint that it cosigned, as the note with its own signature. It is one key's,
+ * and may be shared by several processes.
  */
 export interface CosignedStore {
-  /** Throws when what is there cannot be read: a witness that does not know what it signed must not sign. */
+  /** Begins to remember logs of which this key cosigned nothing; false, and nothing is begun, when one of them was begun before. */
+  begin(origins: readonly string[]): Promise<boolean>
+  /**
+   * Undefined of a log that was never begun, or when what is remembered of it is lost. Throws when what is there cannot be read: a
+   * witness that does not know what it signed must not sign.
+   */
   read(origin: string): Promise<Cosigned | undefined>
-  /** Puts `note` in place of what was read (undefined: nothing), if that is still there. Once true, it is durable. */
-  replace(origin: string, old: Cosigned | undefined, note: string): Promise<boolean>
+  /** Puts `note` in place of what was read, if that is still there. Once true, it is durable. */
+  replace(origin: string, old: Cosigned, note: string): Promise<boolean>
 }
 
 export interface Cosigned {
   /** Grows by one with every note. */
   readonly version: number
-  readonly note: string
+  /** Undefined until the first one. */
+  readonly note: string | undefined
 }

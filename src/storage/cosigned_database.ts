@@ -1,34 +1,50 @@
 import type { CosignedStore } from './cosigned.ts'
+import { errorCode } from './error_code.ts'
 import { openOwnTable } from './own_table.ts'
 
-/** Cosigned checkpoints in a database of the witness's own. Its one table is made on first use. */
-export function openCosignedDatabase(url: string): CosignedStore & { close(): Promise<void> } {
+/**
+ * What the key of `vkey` cosigned, in a database of the witness's own. Its one table is made on first use, without a row: a log has
+ * one once it is begun.
+ */
+export function openCosignedDatabase(
+  url: string,
+  vkey: string,
+): CosignedStore & { close(): Promise<void> } {
   const table = openOwnTable(url, {
     table: 'cosigned_checkpoints',
-    columns: 'origin text primary key, version bigint not null, note text not null',
+    columns:
+      'vkey text, origin text, version bigint not null, note text, primary key (vkey, origin)',
     connections_max: 4,
   })
   return {
+    async begin(origins) {
+      try {
+        await table.query(
+          'insert into cosigned_checkpoints (vkey, origin, version) select $1, unnest($2::text[]), 0',
+          [vkey, origins],
+        )
+        return true
+      } catch (error) {
+        if (errorCode(error) === uniqueViolation) return false
+        throw error
+      }
+    },
     async read(origin) {
-      const { rows } = await table.query<{ version: string; note: string }>(
-        'select version, note from cosigned_checkpoints where origin = $1',
-        [origin],
+      const { rows } = await table.query<{ version: string; note: string | null }>(
+        'select version, note from cosigned_checkpoints where vkey = $1 and origin = $2',
+        [vkey, origin],
       )
-      return rows[0] && { version: Number(rows[0].version), note: rows[0].note }
+      return rows[0] && { version: Number(rows[0].version), note: rows[0].note ?? undefined }
     },
     async replace(origin, old, note) {
-      const { rowCount } =
-        old === undefined
-          ? await table.query(
-              'insert into cosigned_checkpoints (origin, version, note) values ($1, 1, $2) on conflict do nothing',
-              [origin, note],
-            )
-          : await table.query(
-              'update cosigned_checkpoints set version = version + 1, note = $3 where origin = $1 and version = $2',
-              [origin, old.version, note],
-            )
+      const { rowCount } = await table.query(
+        'update cosigned_checkpoints set version = version + 1, note = $4 where vkey = $1 and origin = $2 and version = $3',
+        [vkey, origin, old.version, note],
+      )
       return rowCount === 1
     },
     close: table.close,
   }
 }
+
+const uniqueViolation = '23505'

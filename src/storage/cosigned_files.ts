@@ -1,14 +1,25 @@
 import type { CosignedStore } from './cosigned.ts'
-import { addNumbered, folderOfOrigin, newestNumbered } from './numbered_files.ts'
+import { addNumbered, folderOf, newestNumbered } from './numbered_files.ts'
 
-/** Cosigned checkpoints in a folder that all witness processes of one machine share; each is a new file. */
-export function openCosignedFiles(folder: string): CosignedStore {
+/** What the key of `vkey` cosigned, in a folder that all witness processes of one machine share; each note is a new file. */
+export function openCosignedFiles(folder: string, vkey: string): CosignedStore {
+  const own = (origin: string) => folderOf(folderOf(folder, vkey), origin)
   return {
-    async read(origin) {
-      const found = await newestNumbered(folderOfOrigin(folder, origin))
-      return found && { version: found.number, note: found.content }
+    async begin(origins) {
+      for (const origin of origins)
+        if ((await newestNumbered(own(origin))) !== undefined) return false
+      for (const origin of origins)
+        if (!(await addNumbered(own(origin), begun - 1, ''))) return false
+      return true
     },
-    replace: (origin, old, note) =>
-      addNumbered(folderOfOrigin(folder, origin), old?.version ?? 0, note),
+    async read(origin) {
+      const found = await newestNumbered(own(origin))
+      if (found === undefined) return undefined
+      return { version: found.number, note: found.number === begun ? undefined : found.content }
+    },
+    replace: (origin, old, note) => addNumbered(own(origin), old.version, note),
   }
 }
+
+/** The number of the file that is there before the first note. */
+const begun = 0

@@ -1,14 +1,14 @@
-import { addNumbered, folderOfOrigin, newestNumbered } from './numbered_files.ts'
+import { addNumbered, folderOf, newestNumbered } from './numbered_files.ts'
 import type { Mark, MarkStore } from './marks.ts'
 
 /** Marks in a folder that all broker processes of one machine share; each move is a new file. */
 export function openMarkFiles(folder: string): MarkStore {
   return {
     async read(origin) {
-      return (await newest(folderOfOrigin(folder, origin)))?.mark
+      return (await newest(folderOf(folder, origin)))?.mark
     },
     async replace(origin, old, next) {
-      const own = folderOfOrigin(folder, origin)
+      const own = folderOf(folder, origin)
       const found = await newest(own)
       if (found?.mark.size !== old?.size || found?.mark.root !== old?.root) return false
       return addNumbered(own, found?.number ?? 0, `${next.size}\n${next.root}\n`)

@@ -7,9 +7,9 @@ import { makeFile } from './new_file.ts'
 /** How many superseded files stay beside the newest. */
 const kept = 8
 
-/** The folder of its own that an origin has in another one. */
-export const folderOfOrigin = (folder: string, origin: string): string =>
-  join(folder, createHash('sha256').update(origin).digest('hex'))
+/** The folder of its own that something has in another one, by its name: an origin, a vkey. */
+export const folderOf = (folder: string, name: string): string =>
+  join(folder, createHash('sha256').update(name).digest('hex'))
 
 /** The newest file of a folder. */
 export interface Numbered {
@@ -48,7 +48,7 @@ async function numbers(folder: string): Promise<number[]> {
   try {
     const names = await readdir(folder)
     return names
-      .filter((name) => /^[1-9][0-9]*$/.test(name))
+      .filter((name) => /^(0|[1-9][0-9]*)$/.test(name))
       .map(Number)
       .toSorted((a, b) => a - b)
   } catch (error) {

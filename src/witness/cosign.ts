@@ -39,8 +39,8 @@ export async function addCheckpoint(witness: Witness, body: Uint8Array): Promise
   if (asked.kind === 'refused') return asked.answer
   const { old, proof, note, checkpoint } = asked
   for (;;) {
-    const cosigned = await witness.store.read(checkpoint.origin)
-    const from = cosigned === undefined ? nothing : headOf(cosigned)
+    const cosigned = await recall(witness, checkpoint.origin)
+    const from = cosigned.note === undefined ? nothing : headOf(cosigned.note)
     if (from.size !== old) return { status: 409, size: from.size }
     try {
       checkConsistency(nodeHasher, { from, to: checkpoint, proof })
@@ -83,5 +83,12 @@ function read({ logs }: Witness, body: Uint8Array) {
 const refused = (status: 400 | 403 | 404, why: string) =>
   ({ kind: 'refused', answer: { status, why } }) as const
 
+/** What a witness cosigned of a log that it knows. Throws when it cannot tell: what it remembered is lost or cannot be read. */
+export async function recall({ store }: Witness, origin: string): Promise<Cosigned> {
+  const cosigned = await store.read(origin)
+  if (cosigned === undefined) throw new Error(`what was cosigned of ${origin} is lost`)
+  return cosigned
+}
+
 /** Throws `MerkleError` when what was remembered is damaged. */
-const headOf = ({ note }: Cosigned): Checkpoint => parseCheckpoint(parseNote(note).text)
+const headOf = (note: string): Checkpoint => parseCheckpoint(parseNote(note).text)

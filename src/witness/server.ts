@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { addCheckpoint, type Answer, type Witness } from './cosign.ts'
+import { addCheckpoint, recall, type Answer, type Witness } from './cosign.ts'
 
 /** A witness that is listening. `close` lets requests in hand be answered. */
 export interface Witnessing {
@@ -42,8 +42,8 @@ export async function serveWitness(
     }
     if (origin === undefined) return refuse(res, 404)
     if (req.method !== 'GET' && req.method !== 'HEAD') return refuse(res, 405, 'GET, HEAD')
-    const found = await witness.store.read(origin)
-    return found === undefined ? refuse(res, 404) : send(res, 200, text, found.note)
+    const { note } = await recall(witness, origin)
+    return note === undefined ? refuse(res, 404) : send(res, 200, text, note)
   }
   const server = createServer((req, res) => {
     answer(req, res).catch((error: unknown) => {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -65,9 +66,11 @@ afterAll(async () => {
 /** One of ours, in a process of its own. */
 async function startOurs(name: string, state: string) {
   const path = join(folder, `${state}.key`)
-  await witnessCommand(['keygen', '--name', name, '--key', path]).catch(() => undefined)
+  const isNew = !existsSync(path)
+  if (isNew) await witnessCommand(['keygen', '--name', name, '--key', path])
   const where = ['--key', path, '--policy', join(folder, 'logs'), '--state', join(folder, state)]
-  const { child, first } = await startModule('sandbox/witness_main', {}, [...where, '--port', '0'])
+  const argv = [...where, ...(isNew ? ['--init'] : []), '--port', '0']
+  const { child, first } = await startModule('sandbox/witness_main', {}, argv)
   return { child, ...(first as { url: string; vkey: string }) }
 }
 

@@ -7,8 +7,9 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { endProcess, startModule } from '../../sandbox/module_process.ts'
+import { withClient } from '../../sandbox/postgres_database.ts'
 import { UsageError } from '../../src/cli/arguments.ts'
-import { witnessCommand } from '../../src/cli/witness.ts'
+import { startWitness, witnessCommand } from '../../src/cli/witness.ts'
 import { formatAddCheckpoint } from '../../src/merkle/add_checkpoint.ts'
 import { openCheckpoint, signCheckpoint } from '../../src/merkle/checkpoint.ts'
 import { cosignatureTime, cosignatureVerifier } from '../../src/merkle/cosignature.ts'
@@ -20,6 +21,7 @@ import { append, emptyEdge, emptyRoot, leafHash, rootOf } from '../../src/merkle
 import { formatVkey, parseVkey } from '../../src/merkle/vkey.ts'
 import { nodeHasher, verifyEd25519 } from '../../src/storage/node_crypto.ts'
 import { logKey } from '../merkle/keys.ts'
+import { countersign } from '../cli/operator.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 
 const origin = 'broker.example/ledger/us-bank'
@@ -84,9 +86,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** `countersign witness` in a process of its own. */
+const begun = new Set<string>()
+
+/** `countersign witness` in a process of its own, which begins where it has not begun yet. */
 async function start(state: readonly string[]) {
-  const argv = ['--key', join(folder, 'key'), '--policy', join(folder, 'policy'), ...state]
+  const given = ['--key', join(folder, 'key'), '--policy', join(folder, 'policy'), ...state]
+  const argv = begun.has(given.join()) ? given : [...given, '--init']
+  begun.add(given.join())
   const { child, first } = await startModule('sandbox/witness_main', {}, [...argv, '--port', '0'])
   const { url, vkey: own } = first as { url: string; vkey: string }
   vkey = own
@@ -205,6 +211,99 @@ describe.each([
   })
 })
 
+/** What is said by a witness that starts, to what extends `old` on either log; or why it does not start. */
+async function startedOn(
+  argv: readonly string[],
+  meanwhile: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<readonly string[] | Error> {
+  const started = await startWitness([...argv, '--port', '0']).catch((error: unknown) => error)
+  if (started instanceof Error) return started
+  const { witnessing, end } = started as Awaited<ReturnType<typeof startWitness>>
+  await meanwhile()
+  const say = async (body: Promise<string>) => {
+    const { status } = await fetch(`${witnessing.url}/add-checkpoint`, {
+      ...{ method: 'POST', body: await body },
+    })
+    return String(status)
+  }
+  try {
+    return [
+      await say(bodyOf({ old: 0, size: 100 })),
+      await say(bodyOf({ old: 100, size: 150, log: fork })),
+      await say(bodyOf({ old: 0, size: 120, log: fork })),
+    ]
+  } finally {
+    await end()
+  }
+}
+
+const loseFolder = () => rm(join(folder, 'memory'), { recursive: true })
+const asOwner = (sql: string) => withClient(database.ownerUrl, (client) => client.query(sql))
+const loseTable = () => asOwner('drop table cosigned_checkpoints')
+const loseRows = () => asOwner('delete from cosigned_checkpoints')
+
+describe.each<[string, { state: readonly string[]; lose: () => Promise<unknown> }]>([
+  ['folder', { state: ['--state', 'memory'], lose: loseFolder }],
+  ['table', { state: ['--state-url', 'url'], lose: loseTable }],
+  ['content of its table', { state: ['--state-url', 'url'], lose: loseRows }],
+])('a witness whose %s is lost', (name, { state, lose }) => {
+  const [option = '', at = ''] = state
+  const path = (file: string) => join(folder, file)
+  const call = (key: string, policy = 'policy') => [
+    ...['--key', path(key), '--policy', path(policy), option, path(at)],
+  ]
+  const remembers = ['409', '422', '409']
+  const lost = expect.objectContaining({ message: expect.stringContaining('holds nothing of') })
+  const there = expect.objectContaining({ message: expect.stringContaining('leave --init out') })
+
+  it('starts no more, and began only where it was told that there was nothing yet', async () => {
+    await witnessCommand(['keygen', '--name', 'w', '--key', path(`key of ${name}`)])
+    const own = call(`key of ${name}`)
+    const { code, err } = await countersign({}, 'witness', ...own)
+    expect([code, err.split(/\n|: this/)[0]]).toEqual([
+      2,
+      `${option === '--state' ? path(at) : `the database of ${path(at)}`} holds nothing of what this key cosigned of ${origin}. If it was lost, make a new key with a new name`,
+    ])
+    expect(await startedOn(own)).toEqual(lost)
+    expect(await startedOn([...own, '--init'])).toEqual(['200', '422', '409'])
+    expect(await startedOn([...own, '--init'])).toEqual(there)
+    expect(await startedOn(own)).toEqual(remembers)
+
+    expect(await startedOn(own, lose)).toEqual(['500', '500', '500'])
+    expect(await startedOn(own)).toEqual(lost)
+  })
+
+  it('holds what each key cosigned, and each log, for itself', async () => {
+    const [first, second] = [`first of ${name}`, `second of ${name}`]
+    for (const key of [first, second])
+      await witnessCommand(['keygen', '--name', 'w', '--key', path(key)])
+    expect(await startedOn([...call(first), '--init'])).toEqual(['200', '422', '409'])
+    expect(await startedOn(call(second))).toEqual(lost)
+    expect(await startedOn([...call(second), '--init'])).toEqual(['200', '422', '409'])
+
+    const { vkey: other } = logKey(stranger.vkey.name, 0x20)
+    const alone = `log ${formatVkey(other)}\n`
+    await writeFile(path('new log'), `${alone}quorum none\n`)
+    await writeFile(path('both logs'), `${alone}${await readFile(path('policy'), 'utf8')}`)
+    expect(await startedOn(call(first, 'both logs'))).toEqual(
+      expect.objectContaining({ message: expect.stringContaining(other.name) }),
+    )
+    expect(await startedOn([...call(first, 'both logs'), '--init'])).toEqual(there)
+    expect(await startedOn([...call(first, 'new log'), '--init'])).toEqual(['404', '404', '404'])
+    expect(await startedOn(call(first, 'both logs'))).toEqual(remembers)
+  })
+
+  it('begins once, however many are told to at the same time', async () => {
+    const key = `contended of ${name}`
+    await witnessCommand(['keygen', '--name', 'w', '--key', path(key)])
+    const argv = [...call(key), '--init', '--port', '0']
+    const starting = await Promise.allSettled(Array.from({ length: 4 }, () => startWitness(argv)))
+    const started = starting.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    for (const { end } of started) await end()
+    expect(started).toHaveLength(1)
+  })
+})
+
 describe('a witness', () => {
   it('knows the empty tree by its root alone', async () => {
     const one = await start(newFolder())
@@ -255,9 +354,9 @@ describe('a witness', () => {
     const where = newFolder()
     const one = await start(where)
     expect(await one.say(bodyOf({ old: 0, size: 3 }))).toBe('200')
-    const [log = ''] = await readdir(where[1] ?? '')
-    const own = join(where[1] ?? '', log)
-    await writeFile(join(own, '2'), (await readFile(join(own, '1'))).subarray(0, 20))
+    const files = await readdir(where[1] ?? '', { recursive: true })
+    const first = join(where[1] ?? '', files.find((file) => file.endsWith('/1')) ?? '')
+    await writeFile(first.replace(/1$/, '2'), (await readFile(first)).subarray(0, 20))
     for (const old of [0, 3]) expect(await one.say(bodyOf({ old, size: 5 }))).toBe('500')
   })
 
