@@ -20,14 +20,14 @@ export async function approveMessenger(broker: Broker, bank: TestBank): Promise<
   await approveRecipient(broker, { bank: bank.id, jws })
 }
 
-/** An active consent, granted through the door without a link: for tests of what the ledger allows. */
+/** An active consent, granted through the door under a link that is not there: for tests of what the ledger allows. */
 export async function activeConsent(
   broker: Broker,
   bank: string,
   given: Partial<Terms> = {},
-): Promise<{ id: string; handle: string }> {
+): Promise<{ id: string; handle: string; linkId: string }> {
   const id = await requestedConsent(broker, { bank, recipient: 'messenger' })
-  const handle = random128()
+  const [handle, linkId] = [random128(), random128()]
   const terms: Terms = {
     recipient: 'messenger',
     purpose,
@@ -51,14 +51,12 @@ export async function activeConsent(
       const evidence = { login: 'A'.repeat(43), terms: 'A'.repeat(43) }
       return {
         entry: { kind: 'consent.grant', body: { ...terms, ...evidence, consent: id } },
-        effects: [
-          { kind: 'consent.save', record: { ...record, consent: moved, linkId: random128() } },
-        ],
+        effects: [{ kind: 'consent.save', record: { ...record, consent: moved, linkId } }],
       }
     },
   })
   if (outcome.kind !== 'entered') throw new Error(`the grant was ${JSON.stringify(outcome)}`)
-  return { id, handle }
+  return { id, handle, linkId }
 }
 
 /** A release of the consent's balances, by the draft of the data path. */
