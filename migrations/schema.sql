@@ -586,7 +586,7 @@ create table outbox (
   attempts integer default 0 not null,
   done_at timestamp with time zone,
   constraint outbox_pkey PRIMARY KEY (bank_id, id),
-  constraint outbox_task_check CHECK ((task = 'bank_token.revoke'::text))
+  constraint outbox_task_check CHECK ((task = ANY (ARRAY['bank_token.revoke'::text, 'link.remove'::text])))
 );
 CREATE INDEX outbox_due ON public.outbox USING btree (bank_id, due_at) WHERE (done_at IS NULL);
 alter table outbox enable row level security;

@@ -3,11 +3,12 @@ import {
   insertBankToken,
   lockBankToken,
   replaceBankToken,
+  type BankTokenPlace,
   type StoredBankToken,
 } from '../storage/bank_tokens.ts'
 import { inBank, type Tx } from '../storage/database.ts'
 import { allowIdle } from '../storage/idle_limit.ts'
-import { random128 } from '../storage/ids.ts'
+import { revokeUnlessClaimed } from '../storage/outbox.ts'
 import type { LinkKey } from '../storage/vault.ts'
 import { atMost } from './at_most.ts'
 import { BankRefused, BankUnavailable, type BankTokens } from './bank_port.ts'
@@ -22,18 +23,23 @@ export const limits = {
   renewals_waiting_max: 256,
   /** Longer than any exchange with a bank that the gateway allows. */
   renewal_idle_ms: 30_000,
+  /**
+   * Tokens whose grant was never heard of again are ended at the bank after this time, and with them a link that was made for it.
+   * Longer than any draft waits at the door, and than a session in which the grant can be tried again.
+   */
+  unclaimed_ms_max: 3_600_000,
 } as const
 
 const about = (id: string) => `bank_token ${id}`
 
-/** Keeps a consent's tokens, sealed under its link's key. Returns the id to keep with the consent. */
+/** Keeps tokens under this id, sealed under their link's key, and has them ended at the bank unless a grant claims them in time. */
 export async function keepBankTokens(
   tx: Tx,
-  { bank, linkId, key, tokens }: { bank: string; linkId: string; key: LinkKey; tokens: BankTokens },
-): Promise<string> {
-  const id = random128()
-  await insertBankToken(tx, { bank, id, linkId }, sealTokens(key, id, tokens))
-  return id
+  place: BankTokenPlace,
+  { key, tokens }: { key: LinkKey; tokens: BankTokens },
+): Promise<void> {
+  await insertBankToken(tx, place, sealTokens(key, place.id, tokens))
+  await revokeUnlessClaimed(tx, place.bank, { token: place.id, delay_ms: limits.unclaimed_ms_max })
 }
 
 function sealTokens(key: LinkKey, id: string, tokens: BankTokens) {

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { grant, replace } from '../consent/consent.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { expiryOf, type ShownDisclosure, type Terms } from '../consent/terms.ts'
-import { endBankToken } from '../storage/bank_tokens.ts'
 import { findConsent } from '../storage/consents.ts'
 import { inBank } from '../storage/database.ts'
 import { sealAccounts, type HeldAccount } from '../storage/held_accounts.ts'
 import { random128 } from '../storage/ids.ts'
 import type { ConsentRecord, Effect, LedgerState, SealedParts } from '../storage/ledger_state.ts'
 import { findOrInsertLink, type Profile } from '../storage/links.ts'
+import { revokeNow } from '../storage/outbox.ts'
 import { sha256Text } from '../storage/sha256.ts'
 import type { Decision } from './append.ts'
 import type { BankLogin } from './bank_port.ts'
@@ -60,8 +60,9 @@ interface Grant {
  * now active. Throws `Refusal`, which is recorded, when the bank's approval of the recipient does not stand or cover the
  * terms, and `CannotReplace`.
  *
- * What the grant needs beside the ledger (link, key, bank tokens) is stored before, and gives no right to anything. Tokens that
- * no consent came to stand on are no longer kept.
+ * What the grant needs beside the ledger (link, key, bank tokens) is stored before, and gives no right to anything. Where no consent
+ * comes to stand on the tokens, the outbox ends them at the bank, and removes a link that nothing else stands on: at once after a
+ * refusal, and after `unclaimed_ms_max` where it is not known what became of the grant, which may then be tried again.
  */
 export async function grantConsent(
   broker: Broker,
@@ -72,8 +73,8 @@ export async function grantConsent(
   if (record === undefined) throw new Refusal('consent_unknown')
   const { recipient } = record.consent
   const prepared = await prepareGrant(broker, approved, record)
-  const forgetTokens = () =>
-    inBank(broker.db, bank, (tx) => endBankToken(tx, { bank, id: prepared.bankTokenId }))
+  const giveBackTokens = () =>
+    inBank(broker.db, bank, (tx) => revokeNow(tx, bank, prepared.bankTokenId))
   let active = consentId
   const appended = broker.door.append(bank, {
     names: {
@@ -95,11 +96,11 @@ export async function grantConsent(
     },
   })
   const outcome = await appended.catch(async (error: unknown) => {
-    if (error instanceof CannotReplace) await forgetTokens()
+    if (error instanceof CannotReplace) await giveBackTokens()
     throw error
   })
   if (outcome.kind !== 'refused') return { consentId: active, at: outcome.at }
-  await forgetTokens()
+  await giveBackTokens()
   // A consent that was decided already is the customer's second click, no attempt of the recipient's.
   if (!outcome.reason.startsWith('consent_'))
     await recordRefusal(broker, {
@@ -131,12 +132,12 @@ async function prepareGrant(
       profile: approved.profile,
       bankSubject: login.subject,
     })
-    const bankTokenId = await keepBankTokens(tx, {
-      bank,
-      linkId: link.id,
-      key: link.key,
-      tokens: login.tokens,
-    })
+    const bankTokenId = tokenIdOf(broker, approved)
+    await keepBankTokens(
+      tx,
+      { bank, id: bankTokenId, linkId: link.id },
+      { key: link.key, tokens: login.tokens },
+    )
     return {
       consentId,
       replaces: approved.replaces,
@@ -175,6 +176,12 @@ async function prepareGrant(
       },
     }
   })
+}
+
+/** The same at each try of one approval: what ends the tokens of a try that failed never ends those of the one that did not. */
+function tokenIdOf({ vault }: Broker, { consentId, termsSalt, login }: Approved): string {
+  const approval = JSON.stringify([consentId, termsSalt, login.tokens.access_token])
+  return vault.index('bank tokens', approval).subarray(0, 16).toString('base64url')
 }
 
 function changedUnder(

@@ -1,7 +1,15 @@
-import { endBankToken, findBankToken } from '../storage/bank_tokens.ts'
+import { endBankToken, findBankToken, isInUse } from '../storage/bank_tokens.ts'
 import { inBank, type Tx } from '../storage/database.ts'
 import { allowIdle } from '../storage/idle_limit.ts'
-import { finishTask, postponeTask, takeTask } from '../storage/outbox.ts'
+import { removeUnusedLink } from '../storage/links.ts'
+import {
+  dropTask,
+  finishTask,
+  postponeTask,
+  removeLinkOf,
+  takeTask,
+  type Task,
+} from '../storage/outbox.ts'
 import { openTokens } from './bank_tokens.ts'
 import { bankNamed, type Broker } from './broker.ts'
 
@@ -34,19 +42,49 @@ async function workOne(broker: Broker, tx: Tx, bank: string): Promise<'done' | '
   await allowIdle(tx, limits.task_idle_ms)
   const task = await takeTask(tx, bank, limits)
   if (task === undefined) return 'idle'
-  const failed = await tellBank(broker, tx, bank, task.about)
+  const failed = await duties[task.task](broker, tx, bank, task)
   if (failed === undefined) {
-    await endBankToken(tx, { bank, id: task.about })
     await finishTask(tx, bank, task.id)
     return 'done'
   }
   await postponeTask(tx, bank, { id: task.id, delay_ms: backoff_ms(task.attempts) })
-  if (task.attempts + 1 === limits.attempts_max)
+  if (task.attempts + 1 === limits.attempts_max) {
     broker.observe.alarm(
       bank,
       `${task.task} was given up after ${limits.attempts_max} attempts: ${failed.message}`,
     )
+    await letGo(tx, bank, task.about)
+  }
   return 'failed'
+}
+
+/** What each task is. Returns what failed, and is then tried again. */
+const duties: Readonly<
+  Record<
+    Task['task'],
+    (broker: Broker, tx: Tx, bank: string, task: Task) => Promise<Error | undefined>
+  >
+> = {
+  async 'bank_token.revoke'(broker, tx, bank, { id, about }) {
+    // Left by a try of a grant that was entered after all. The consent's end will have the task anew.
+    if (await isInUse(tx, { bank, id: about })) {
+      await dropTask(tx, bank, id)
+      return undefined
+    }
+    const failed = await tellBank(broker, tx, bank, about)
+    if (failed === undefined) await letGo(tx, bank, about)
+    return failed
+  },
+  async 'link.remove'(_, tx, bank, { about }) {
+    await removeUnusedLink(tx, { bank, id: about })
+    return undefined
+  },
+}
+
+/** The bank's tokens are done with. A link that no consent names goes in a turn of its own, under the bank's lock. */
+async function letGo(tx: Tx, bank: string, token: string): Promise<void> {
+  await endBankToken(tx, { bank, id: token })
+  await removeLinkOf(tx, bank, token)
 }
 
 /** Ends one of the bank's tokens there, now, as its task would. Returns what failed. */

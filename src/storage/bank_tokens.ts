@@ -15,13 +15,15 @@ export interface BankTokenPlace {
   readonly linkId: string
 }
 
+/** Keeps tokens. Those that are kept under this id already stay. */
 export async function insertBankToken(
   tx: Tx,
   { bank, id, linkId }: BankTokenPlace,
   { sealed, expires }: Omit<StoredBankToken, 'id'>,
 ): Promise<void> {
   await tx.raw(
-    `insert into bank_tokens (bank_id, id, link_id, sealed, expires_at) values (?, ?, ?, ?, ?)`,
+    `insert into bank_tokens (bank_id, id, link_id, sealed, expires_at) values (?, ?, ?, ?, ?)
+     on conflict do nothing`,
     [bank, id, linkId, sealed, new Date(expires)],
   )
 }
@@ -80,6 +82,21 @@ interface Row {
   sealed: Buffer
   expires_at: Date
   key_sealed: Buffer
+}
+
+/** Whether an active consent stands on these tokens. */
+export async function isInUse(
+  tx: Tx,
+  { bank, id }: { bank: string; id: string },
+): Promise<boolean> {
+  const { rows } = await tx.raw<{ rows: { used: boolean }[] }>(
+    `select exists (
+       select from bank_tokens t
+       join consents c on c.bank_id = t.bank_id and c.link_id = t.link_id and c.bank_token_id = t.id
+       where t.bank_id = ? and t.id = ? and c.state = 'active') as used`,
+    [bank, id],
+  )
+  return rows[0]?.used === true
 }
 
 /** Notes that these tokens are done with: the bank knows, or was told as far as it listened. They are soon deleted. */

@@ -28,11 +28,17 @@ const queries: { readonly [Kind in Effect['kind']]: EffectQuery<Of<Kind>> } = {
     name: 'save_consent',
     text: saveConsentSql,
     values: consentValues,
-    // What is new and sealed needs its link's key, which an erasure may have deleted since. Then the transaction ends.
+    // What is new and sealed needs its link's key, which an erasure may have deleted since, and the bank's tokens, whose end at the
+    // bank may have begun. Then the transaction ends.
     check: {
       when: ({ sealed }) => sealed !== undefined,
-      text: 'select must_be_one(count(*)) from link_keys where bank_id = $1 and link_id = $2',
-      values: ({ record }) => [record.linkId],
+      text: `
+        with claimed as (
+          delete from outbox where bank_id = $1 and id = 'bank_token.revoke ' || $3 and done_at is null returning 1
+        )
+        select must_be_one((select count(*) from link_keys where bank_id = $1 and link_id = $2)),
+          must_be_one((select count(*) from claimed))`,
+      values: ({ record }) => [record.linkId, record.bankTokenId],
     },
   },
   'consent.remove': {
@@ -82,7 +88,8 @@ const queries: { readonly [Kind in Effect['kind']]: EffectQuery<Of<Kind>> } = {
   'bank_token.end': {
     text: `
       insert into outbox (bank_id, id, task, about)
-      values ($1, 'bank_token.revoke ' || $2, 'bank_token.revoke', $2) on conflict (bank_id, id) do nothing`,
+      values ($1, 'bank_token.revoke ' || $2, 'bank_token.revoke', $2)
+      on conflict (bank_id, id) do update set due_at = excluded.due_at where outbox.done_at is null`,
     values: ({ id }) => [id],
   },
   'devices.end': {

@@ -31,7 +31,10 @@ export function profileIndexOf(vault: Vault, { page_id, psid }: Profile): Buffer
   return vault.index('profile', JSON.stringify([page_id, psid]))
 }
 
-/** The link of a profile and a bank login, made when there is none. Of several who make it at once, all get the same. */
+/**
+ * The link of a profile and a bank login, made when there is none. Of several who make it at once, all get the same. Until the
+ * transaction ends it is not removed.
+ */
 export async function findOrInsertLink(
   tx: Tx,
   vault: Vault,
@@ -69,7 +72,7 @@ async function findLink(
   const { rows } = await tx.raw<{ rows: LinkRow[] }>(
     `select l.id, l.recipient_sub, l.bank_sub, k.sealed as key_sealed
      from links l join link_keys k on k.bank_id = l.bank_id and k.link_id = l.id
-     where l.bank_id = ? and l.profile_index = ? and l.login_index = ?`,
+     where l.bank_id = ? and l.profile_index = ? and l.login_index = ? for key share of l`,
     [bank, profileIndex, loginIndex],
   )
   const row = rows[0]
@@ -80,6 +83,40 @@ async function findLink(
     bankSub: row.bank_sub,
     key: vault.linkKey(row.key_sealed, row.id),
   }
+}
+
+/**
+ * Removes a link on which nothing stands: no consent, whatever became of it, and no live tokens of the bank; with its key, and
+ * with the browsers of a bank login that has no other link. Under the bank's lock, since a grant that waits there
+ * makes a consent. A link that another transaction is about to use is left to that one.
+ */
+export async function removeUnusedLink(
+  tx: Tx,
+  { bank, id }: { bank: string; id: string },
+): Promise<void> {
+  await tx.raw('select from ledger_locks where bank_id = ? for update', [bank])
+  // A statement of its own: what the next one sees is newer than both locks.
+  const locked = await tx.raw<{ rowCount: number }>(
+    'select from links where bank_id = ? and id = ? for update skip locked',
+    [bank, id],
+  )
+  if (locked.rowCount === 0) return
+  await tx.raw(
+    `with unused as (
+       select l.id, l.login_index from links l where l.bank_id = :bank and l.id = :id
+         and not exists (select from consents c where c.bank_id = l.bank_id and c.link_id = l.id)
+         and not exists (select from bank_tokens t where t.bank_id = l.bank_id and t.link_id = l.id and t.ended_at is null)
+     ), link_keys as (
+       delete from link_keys k using unused where k.bank_id = :bank and k.link_id = unused.id
+     ), bank_tokens as (
+       delete from bank_tokens t using unused where t.bank_id = :bank and t.link_id = unused.id
+     ), devices as (
+       delete from devices d using unused where d.bank_id = :bank and d.login_index = unused.login_index
+         and not exists (select from links o where o.bank_id = :bank and o.login_index = unused.login_index and o.id <> unused.id)
+     )
+     delete from links l using unused where l.bank_id = :bank and l.id = unused.id`,
+    { bank, id },
+  )
 }
 
 interface LinkRow {

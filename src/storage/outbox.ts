@@ -3,8 +3,8 @@ import type { Tx } from './database.ts'
 /** Something that must happen elsewhere because of something that happened here. */
 export interface Task {
   readonly id: string
-  readonly task: 'bank_token.revoke'
-  /** What it is about: here, the id of the bank token. */
+  readonly task: 'bank_token.revoke' | 'link.remove'
+  /** What it is about: the id of the bank token, or of the link. */
   readonly about: string
   /** How often it failed. */
   readonly attempts: number
@@ -23,6 +23,48 @@ export async function takeTask(
     [bank, attempts_max],
   )
   return rows[0]
+}
+
+/** Which task ends a bank's tokens there. */
+const revokeTask = (token: string): string => `bank_token.revoke ${token}`
+
+/** Has tokens ended at the bank after `delay_ms`, unless a grant claims them before. Asked again it counts from then. */
+export async function revokeUnlessClaimed(
+  tx: Tx,
+  bank: string,
+  { token, delay_ms }: { token: string; delay_ms: number },
+): Promise<void> {
+  await tx.raw(
+    `insert into outbox (bank_id, id, task, about, due_at)
+     values (?, ?, 'bank_token.revoke', ?, clock_timestamp() + make_interval(secs => ?))
+     on conflict (bank_id, id) do update set due_at = excluded.due_at where outbox.done_at is null`,
+    [bank, revokeTask(token), token, delay_ms / 1_000],
+  )
+}
+
+/** Has what `revokeUnlessClaimed` put off done now. */
+export async function revokeNow(tx: Tx, bank: string, token: string): Promise<void> {
+  await tx.raw(
+    `update outbox set due_at = clock_timestamp() where bank_id = ? and id = ? and done_at is null`,
+    [bank, revokeTask(token)],
+  )
+}
+
+/** Has the link of ended tokens removed, where no consent names it. */
+export async function removeLinkOf(tx: Tx, bank: string, token: string): Promise<void> {
+  await tx.raw(
+    `insert into outbox (bank_id, id, task, about)
+     select t.bank_id, 'link.remove ' || t.id, 'link.remove', t.link_id from bank_tokens t
+     where t.bank_id = ? and t.id = ?
+       and not exists (select from consents c where c.bank_id = t.bank_id and c.link_id = t.link_id)
+     on conflict do nothing`,
+    [bank, token],
+  )
+}
+
+/** A task that is not to be done after all. */
+export async function dropTask(tx: Tx, bank: string, id: string): Promise<void> {
+  await tx.raw('delete from outbox where bank_id = ? and id = ?', [bank, id])
 }
 
 export async function finishTask(tx: Tx, bank: string, id: string): Promise<void> {

@@ -144,7 +144,7 @@ describe('the outbox', () => {
     await sql('update outbox set due_at = now()')
     expect(await work()).toBe(0)
     expect(told).toHaveLength(1)
-    expect(await taskOf(id)).toMatchObject({ done: false, ended: false })
+    expect(await taskOf(id)).toMatchObject({ done: false, ended: true })
   })
 
   it('has nothing to tell once the person is erased', async () => {

@@ -6,10 +6,12 @@ import supertest from 'supertest'
 import { DoorUnavailable } from '../../src/broker/append.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { commitment } from '../../src/broker/commitment.ts'
+import { workOutbox } from '../../src/broker/work_outbox.ts'
 import { canonical } from '../../src/ledger/canonical.ts'
 import { disclosureText } from '../../src/consent/disclosure.ts'
 import { findConsent } from '../../src/storage/consents.ts'
 import { hashOf } from '../../src/storage/ids.ts'
+import { loginIndexOf } from '../../src/storage/links.ts'
 import {
   backFrom,
   bank,
@@ -519,6 +521,25 @@ describe('a second submit', () => {
     expect(failed.headers['retry-after']).toBeDefined()
     expect((await browser.press(page, 'approve')).status).toBe(303)
     expect(await stateOf(pushed)).toBe('active')
+  })
+})
+
+describe('an approval that the bank’s approval of the recipient does not cover', () => {
+  it('is refused, and nothing that it stored stays, here or at the bank', async () => {
+    const pushed = await app.push({ recipient: 'unapproved', delivery: 'link_out' })
+    const { browser, page } = await disclosed(app, { pushed, customer: 'nia' })
+    expect(answerOf(await browser.press(page, 'approve'))).toMatchObject(denied)
+    await workOutbox(app.broker, bank)
+    await workOutbox(app.broker, bank)
+    expect(app.banks.revoked).toContain('access of nia')
+    const login = loginIndexOf(app.broker.vault, { bank, bankSubject: 'nia' }).toString('hex')
+    expect(
+      await app.rows(
+        `select id from links where login_index = '\\x${login}'
+         union all select link_id from link_keys where link_id not in (select id from links)
+         union all select link_id from bank_tokens where link_id not in (select id from links)`,
+      ),
+    ).toEqual([])
   })
 })
 
