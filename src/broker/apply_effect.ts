@@ -1,13 +1,12 @@
-import { tallyName, type Effect, type LedgerState } from '../storage/ledger_state.ts'
+import { tallyName, type Effect, type EffectOf, type LedgerState } from '../storage/ledger_state.ts'
 
-type Of<Kind extends Effect['kind']> = Extract<Effect, { kind: Kind }>
 type Change<E> = (state: LedgerState, effect: E) => void
 
 /** It touches nothing that a draft sees. */
 const unseen = () => undefined
 
 /** What each kind of effect changes for the drafts after it. */
-const changes: { readonly [Kind in Effect['kind']]: Change<Of<Kind>> } = {
+const changes: { readonly [Kind in Effect['kind']]: Change<EffectOf<Kind>> } = {
   'consent.save': ({ consents }, { record }) => consents.set(record.consent.id, record),
   'consent.remove': ({ consents }, { id }) => consents.delete(id),
   'authorization_event.add': unseen,

@@ -1,37 +1,38 @@
 import { consentOf, readEntry, type Entry } from '../ledger/entry.ts'
+import type { SumProof } from '../ledger/summary.ts'
 import { indexProgress } from '../storage/audit_index.ts'
-import { searchEntries } from '../storage/audit_search.ts'
-import { findLedger, readLeaves } from '../storage/ledgers.ts'
 import type { Broker } from './broker.ts'
-import { checkpointOver, proveWithEntry } from './prove_entry.ts'
+import { entriesPage } from './entries_page.ts'
+import { proveWholeEntry } from './prove_entry.ts'
 import { proveEntrySum } from './prove_sums.ts'
 
-/** Some of what the ledger says of one consent, newest first. `older` is the index before which there is more. */
+/** Some of what the ledger says of one consent, newest first. */
 export interface ConsentEntries {
   readonly entries: readonly Entry[]
+  /** The index before which there are more. */
   readonly older?: number
+  /** The index from which signed entries are not looked through yet. */
+  readonly behind?: number
 }
 
 /**
- * At most `limit` entries about a consent, before an index where one is given: of those that are signed and indexed, which an entry is
- * some seconds after it was made. Throws `IndexBehind`, or `ArchiveUnavailable` for entries that were detached.
+ * At most `limit` entries about a consent, before an index where one is given, of those that are signed and indexed, as an entry is
+ * some seconds after it was made. Throws as `entriesPage`.
  */
 export async function entriesOfConsent(
-  { db }: Broker,
+  broker: Broker,
   bank: string,
   { consent, before, limit }: { consent: string; before: number | undefined; limit: number },
 ): Promise<ConsentEntries> {
-  const { size } = await indexProgress(db, bank)
-  const found = await searchEntries(db, bank, {
-    ...{ filter: { consent }, size, order: 'desc', limit: limit + 1 },
+  const { size, signed } = await indexProgress(broker.db, bank)
+  const { found, last } = await entriesPage(broker, bank, {
+    ...{ filter: { consent }, size, order: 'desc', limit },
     ...(before === undefined ? {} : { after: before }),
   })
-  const ns = found.slice(0, limit)
-  const leaves = await readLeaves(db, bank, { at: ns.toReversed() })
-  const older = found.length > limit ? ns.at(-1) : undefined
   return {
-    entries: leaves.map((leaf) => readEntry(leaf)).toReversed(),
-    ...(older === undefined ? {} : { older }),
+    entries: found.map(({ leaf }) => readEntry(leaf)),
+    ...(last === undefined ? {} : { older: last }),
+    ...(size < signed ? { behind: size } : {}),
   }
 }
 
@@ -47,23 +48,16 @@ export async function proveOfConsent(
   bank: string,
   { consent, index }: OfConsent,
 ): Promise<string | undefined> {
-  if (!(await isOfConsent(broker, bank, { consent, index }))) return undefined
-  const signed = await checkpointOver(broker, bank, index)
-  return (await proveWithEntry(broker, bank, { index, signed })).proof
+  const proven = await proveWholeEntry(broker, { bank, index })
+  return proven !== undefined && consentOf(proven.entry) === consent ? proven.proof : undefined
 }
 
 /** The proof that such an entry is counted in the totals of the newest epoch; undefined, too, where no epoch covers it yet. */
-export async function proveSumOfConsent(broker: Broker, bank: string, one: OfConsent) {
-  return (await isOfConsent(broker, bank, one)) ? proveEntrySum(broker, bank, one.index) : undefined
-}
-
-async function isOfConsent(
-  { db }: Broker,
+export async function proveSumOfConsent(
+  broker: Broker,
   bank: string,
-  { consent, index }: OfConsent,
-): Promise<boolean> {
-  const ledger = await findLedger(db, bank)
-  if (ledger === undefined || index >= ledger.size) return false
-  const [leaf] = await readLeaves(db, bank, { from: index, to: index + 1 })
-  return leaf !== undefined && consentOf(readEntry(leaf)) === consent
+  one: OfConsent,
+): Promise<SumProof | undefined> {
+  const isIts = (await proveOfConsent(broker, bank, one)) !== undefined
+  return isIts ? proveEntrySum(broker, bank, one.index) : undefined
 }

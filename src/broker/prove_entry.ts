@@ -38,10 +38,21 @@ async function proofUnder(
   return { index, proof, checkpoint }
 }
 
-/** An entry, and the tlog-proof that carries it. */
+/** An entry, its bytes, and the tlog-proof that carries it. */
 export interface ProvenEntry {
   readonly entry: Entry
+  readonly leaf: Buffer
   readonly proof: string
+}
+
+/** An entry with its proof, as `proveEntry` has it. */
+export async function proveWholeEntry(
+  broker: Broker,
+  { bank, index }: { bank: string; index: number },
+): Promise<ProvenEntry | undefined> {
+  const ledger = await findLedger(broker.db, bank)
+  if (ledger === undefined || index >= ledger.size) return undefined
+  return proveWithEntry(broker, bank, { index, signed: await checkpointOver(broker, bank, index) })
 }
 
 /** An entry with its proof under a checkpoint that covers it. */
@@ -53,7 +64,7 @@ export async function proveWithEntry(
   const [leaf] = await readLeaves(broker.db, bank, { from: index, to: index + 1 })
   if (leaf === undefined) throw new Error(`${bank} has no entry ${index}`)
   const proof = await proofUnder(broker, bank, { index, signed })
-  return { entry: readEntry(leaf), proof: formatTlogProof({ ...proof, extra: leaf }) }
+  return { entry: readEntry(leaf), leaf, proof: formatTlogProof({ ...proof, extra: leaf }) }
 }
 
 /** The checkpoint that is served once it covers an entry, or after 2 s the newest signed. Throws `ReleasesStopped`. */

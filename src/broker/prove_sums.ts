@@ -44,11 +44,6 @@ export async function proveRangeSum(
   return proofOf(broker, bank, { covered, range, ...found })
 }
 
-/** How many entries the newest signed epoch counts: the first ones. */
-export async function countedEntries(broker: Broker, bank: string): Promise<number> {
-  return (await coveredBy(broker, bank, 0))?.epoch ?? 0
-}
-
 interface Covered {
   readonly signed: SignedNote
   /** The index of the epoch entry, and so how many entries it covers. */
@@ -63,12 +58,24 @@ async function coveredBy(
   bank: string,
   entries: number,
 ): Promise<Covered | undefined> {
-  const { db } = broker
+  const found = await signedEpoch(broker, bank)
+  if (found === undefined || found.epoch < entries) return undefined
+  const names = await sumNames(broker.db, bank)
+  return { ...found, names, readTile: sumTiles(broker.db, bank, names) }
+}
+
+/** How many entries the newest signed epoch counts: the first ones. */
+export async function countedEntries(broker: Broker, bank: string): Promise<number> {
+  return (await signedEpoch(broker, bank))?.epoch ?? 0
+}
+
+async function signedEpoch(
+  broker: Broker,
+  bank: string,
+): Promise<Pick<Covered, 'signed' | 'epoch'> | undefined> {
   const signed = await servedCheckpoint(broker, bank)
-  const epoch = signed && (await newestEpoch(db, bank, signed.size))
-  if (signed === undefined || epoch === undefined || epoch.n < entries) return undefined
-  const names = await sumNames(db, bank)
-  return { signed, epoch: epoch.n, names, readTile: sumTiles(db, bank, names) }
+  const epoch = signed && (await newestEpoch(broker.db, bank, signed.size))
+  return signed && epoch && { signed, epoch: epoch.n }
 }
 
 async function proofOf(

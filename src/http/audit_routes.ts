@@ -1,11 +1,11 @@
 import type { Router } from 'express'
 import { enterAccess } from '../broker/enter_access.ts'
+import { entriesPage } from '../broker/entries_page.ts'
 import { seeEntry } from '../ledger/facts.ts'
 import { leafHash } from '../merkle/tree.ts'
 import { indexProgress } from '../storage/audit_index.ts'
-import { searchEntries, type Order } from '../storage/audit_search.ts'
+import type { Order } from '../storage/audit_search.ts'
 import type { AuditFilter } from '../ledger/audit_filter.ts'
-import { readLeaves } from '../storage/ledgers.ts'
 import { nodeHasher } from '../storage/node_crypto.ts'
 import { cursor_ms_max, openCursor, sealCursor, type Place } from './audit_cursor.ts'
 import { readFilter } from './audit_filter.ts'
@@ -91,19 +91,13 @@ async function pageOf(
       })
     ).n,
   }
-  const after = place === undefined ? {} : { after: place.after }
-  const found = await searchEntries(broker.db, bank, {
-    ...{ filter, order, size, limit: limit + 1 },
-    ...after,
+  const { found, last } = await entriesPage(broker, bank, {
+    ...{ filter, order, size, limit },
+    ...(place === undefined ? {} : { after: place.after }),
   })
-  const ns = found.slice(0, limit)
-  const sorted = ns.toSorted((a, b) => a - b)
-  const leaves = await readLeaves(broker.db, bank, { at: sorted })
-  const shown = new Map(leaves.map((leaf, i) => [sorted[i], entryShown(sorted[i] ?? 0, leaf)]))
   return {
-    ...{ access, size, signed: progress.signed },
-    entries: ns.map((n) => shown.get(n)),
-    last: found.length > limit ? ns.at(-1) : undefined,
+    ...{ access, size, signed: progress.signed, last },
+    entries: found.map(({ n, leaf }) => entryShown(n, leaf)),
   }
 }
 

@@ -1,13 +1,12 @@
 import type { Router } from 'express'
 import { enterAccess } from '../broker/enter_access.ts'
-import { proveEntry } from '../broker/prove_entry.ts'
+import { proveWholeEntry } from '../broker/prove_entry.ts'
 import { proveHistory } from '../broker/prove_history.ts'
 import { classNames } from '../consent/class.ts'
 import { encodeBase64 } from '../merkle/encoding.ts'
-import { formatTlogProof } from '../merkle/tlog_proof.ts'
 import { indexProgress } from '../storage/audit_index.ts'
 import { readSeries, SeriesTooLong, type Series, type SeriesKey } from '../storage/audit_series.ts'
-import { findLedger, readLeaves } from '../storage/ledgers.ts'
+import { findLedger } from '../storage/ledgers.ts'
 import { readFilter } from './audit_filter.ts'
 import { entryShown } from './audit_routes.ts'
 import { auditorOf } from './auditor.ts'
@@ -40,12 +39,11 @@ export function auditViewRoutes(api: Api): Router {
       const { n: access } = await enterAccess(broker, bank, {
         ...{ actor, what: 'entry', asked, size: index + 1 },
       })
-      const proof = await proveEntry(broker, { bank, index })
-      const [leaf] = await readLeaves(db, bank, { from: index, to: index + 1 })
-      if (proof === undefined || leaf === undefined) throw noSuchResource()
+      const proven = await proveWholeEntry(broker, { bank, index })
+      if (proven === undefined) throw noSuchResource()
+      const { leaf, proof } = proven
       res.set(unkept).json({
-        ...{ bank, access, ...entryShown(index, leaf), bytes: leaf.toString('base64') },
-        proof: formatTlogProof({ ...proof, extra: leaf }),
+        ...{ bank, access, ...entryShown(index, leaf), bytes: leaf.toString('base64'), proof },
       })
     })
     .all(notAllowed('GET, HEAD'))

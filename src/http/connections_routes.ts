@@ -11,7 +11,7 @@ import { connectionsPage } from '../web/connections.tsx'
 import { bankOf, toIdentityLogin, type Returns } from './bank_login.ts'
 import { enterSession, formToken, leaveSession, sessionOf } from './browser_session.ts'
 import { formOf, formSteps, leadingOn, only, pageHeaders, sendOn, sendPage } from './page.ts'
-import { ownConnection, requireOwner, type Owner } from './owner.ts'
+import { ownConnection, requireOwner, type Owner } from './connections_owner.ts'
 import { pageErrors } from './page_errors.ts'
 
 /** Where a customer sees every connection of a bank login, and ends or narrows it in one step. */

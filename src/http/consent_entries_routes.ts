@@ -1,12 +1,15 @@
-import { Router, type Request, type Response } from 'express'
+import { Router, type Request } from 'express'
 import type { Broker } from '../broker/broker.ts'
 import { entriesOfConsent, proveOfConsent, proveSumOfConsent } from '../broker/consent_entries.ts'
 import { countedEntries } from '../broker/prove_sums.ts'
+import { readIndex } from '../ledger/entry_index.ts'
 import { consentEntriesPage } from '../web/consent_entries.tsx'
+import type { NamedRecipient } from '../web/consent_line.ts'
+import { errorPage } from '../web/error.tsx'
 import { bankOf } from './bank_login.ts'
-import { ownConnection, requireOwner } from './owner.ts'
+import { ownConnection, requireOwner } from './connections_owner.ts'
 import { only, pageHeaders, sendPage } from './page.ts'
-import { pageErrors, PageRefused } from './page_errors.ts'
+import { customerNotices, errorPages, PageRefused } from './page_errors.ts'
 
 /** Entries on one page. */
 export const page_entries = 50
@@ -17,68 +20,71 @@ export function consentEntriesRoutes(broker: Broker): Router {
   const router = Router()
   router.get('/connections/:consent/entries', ...page, async (req, res) => {
     const { bank, consent, recipient } = await ownConsent(broker, req)
-    const before = beforeOf(req)
-    const { entries, older } = await entriesOfConsent(broker, bank, {
-      ...{ consent, before, limit: page_entries },
-    })
+    const before = beforeIn(req)
+    const found = await entriesOfConsent(broker, bank, { consent, before, limit: page_entries })
     const shown = consentEntriesPage({
-      ...{ bank: bankOf(broker, bank), recipient, entries },
+      ...{ bank: bankOf(broker, bank), recipient, ...found },
       address: `/connections/${consent}/entries`,
       counted: await countedEntries(broker, bank),
-      ...(older === undefined ? {} : { older }),
     })
     sendPage(res, shown)
   })
   router.get('/connections/:consent/entries/:index', ...page, async (req, res) => {
     const { bank, consent } = await ownConsent(broker, req)
-    const index = indexOf(req)
-    const proof = await proveOfConsent(broker, bank, { consent, index })
-    give(res, { name: `${bank}-${index}.tlog-proof`, type: 'text/plain', body: proof })
+    const index = indexFrom(req.params['index'])
+    const proof = must(await proveOfConsent(broker, bank, { consent, index }))
+    res.attachment(`${bank}-${index}.tlog-proof`).type('text/plain').send(proof)
   })
   router.get('/connections/:consent/entries/:index/sum', ...page, async (req, res) => {
     const { bank, consent } = await ownConsent(broker, req)
-    const index = indexOf(req)
-    const proof = await proveSumOfConsent(broker, bank, { consent, index })
-    const body = proof && `${JSON.stringify(proof, null, 2)}\n`
-    give(res, { name: `${bank}-${index}-sum.json`, type: 'application/json', body })
+    const index = indexFrom(req.params['index'])
+    const proof = must(await proveSumOfConsent(broker, bank, { consent, index }))
+    res.attachment(`${bank}-${index}-sum.json`).json(proof)
   })
-  router.use(pageErrors)
+  router.use(readingErrors)
   return router
 }
+
+/** Nothing is recorded here, so that what fails is reading. */
+const readingErrors = errorPages({
+  render: errorPage,
+  notices: {
+    ...customerNotices,
+    busy: {
+      title: 'Please try again in a minute',
+      what: 'What was recorded cannot be read right now. It is not lost.',
+      todo: 'Nothing was changed. Wait a minute and try again.',
+    },
+  },
+})
 
 /** The consent that a path names, if this browser's login gave it. */
 async function ownConsent(
   broker: Broker,
   req: Request,
-): Promise<{ bank: string; consent: string; recipient: string }> {
+): Promise<{ bank: string; consent: string; recipient: NamedRecipient }> {
   const owner = await requireOwner(broker, req)
   const { consent, recipient } = ownConnection(owner, String(req.params['consent']))
-  return { bank: owner.bank, consent: consent.id, recipient }
+  return {
+    bank: owner.bank,
+    consent: consent.id,
+    recipient: { id: consent.recipient, legalName: recipient },
+  }
 }
 
-const isIndex = (text: string): boolean => /^(?:0|[1-9]\d{0,14})$/.test(text)
-
-function beforeOf(req: Request): number | undefined {
+/** Before which entry to go on, if the query says so. */
+function beforeIn(req: Request): number | undefined {
   const query = new URL(req.originalUrl, 'http://path').searchParams
-  if (!query.has('before')) return undefined
-  const before = only(query, 'before') ?? ''
-  if (!isIndex(before)) throw noSuchEntry()
-  return Number(before)
+  return query.has('before') ? indexFrom(only(query, 'before')) : undefined
 }
 
-function indexOf(req: Request): number {
-  const index = String(req.params['index'])
-  if (!isIndex(index)) throw noSuchEntry()
-  return Number(index)
+function indexFrom(text: string | string[] | undefined): number {
+  return must(typeof text === 'string' ? readIndex(text) : undefined)
 }
 
-/** Gives a file to be kept. */
-function give(
-  res: Response,
-  { name, type, body }: { name: string; type: string; body: string | undefined },
-): void {
-  if (body === undefined) throw noSuchEntry()
-  res.type(type).attachment(name).type(type).send(body)
+function must<T>(value: T | undefined): T {
+  if (value === undefined) throw noSuchEntry()
+  return value
 }
 
 const noSuchEntry = () =>

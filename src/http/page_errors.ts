@@ -58,39 +58,42 @@ const refused = ({ message }: Refusal): Notice => ({
   todo: 'Nothing was passed on. If you expected something else, ask the company you write to in Messenger.',
 })
 
+/** What customers are told. */
+export const customerNotices: Readonly<Record<Fault, Notice>> = {
+  notConfirmed: {
+    title: 'Your bank did not confirm the login',
+    what: 'The login was cancelled, or the answer of your bank did not match it.',
+    todo: 'Nothing was passed on. Go back to where you started and begin again.',
+  },
+  bankSilent: {
+    title: 'Your bank is not answering',
+    what: 'The bank did not answer, or not in the way it should.',
+    todo: 'Nothing was passed on. Wait a few minutes and try again.',
+  },
+  busy: {
+    title: 'Please try again in a moment',
+    what: 'Countersign cannot record this right now, and passes nothing on that it cannot record.',
+    todo: 'Nothing was changed or passed on. Wait a few seconds and try again.',
+  },
+  tooMany: {
+    title: 'Please wait a minute',
+    what: 'Too many pages were asked for from where you are, by you or by others.',
+    todo: 'Nothing was changed. Wait a minute and try again.',
+  },
+  unreadable: {
+    title: 'This request cannot be read',
+    what: 'The form was too long, or not in the form that a browser sends.',
+    todo: 'Go back and try again. Nothing was changed.',
+  },
+  unforeseen: {
+    title: 'Something went wrong',
+    what: 'That is our fault, and it has been noted.',
+    todo: 'Wait a moment and try again. If it stays, begin again from Messenger.',
+  },
+}
+
 /** For pages that customers read. */
 export const pageErrors: ErrorRequestHandler = errorPages({
   render: errorPage,
-  notices: {
-    notConfirmed: {
-      title: 'Your bank did not confirm the login',
-      what: 'The login was cancelled, or the answer of your bank did not match it.',
-      todo: 'Nothing was passed on. Go back to where you started and begin again.',
-    },
-    bankSilent: {
-      title: 'Your bank is not answering',
-      what: 'The bank did not answer, or not in the way it should.',
-      todo: 'Nothing was passed on. Wait a few minutes and try again.',
-    },
-    busy: {
-      title: 'Please try again in a moment',
-      what: 'Countersign cannot record this right now, and passes nothing on that it cannot record.',
-      todo: 'Nothing was changed or passed on. Wait a few seconds and try again.',
-    },
-    tooMany: {
-      title: 'Please wait a minute',
-      what: 'Too many pages were asked for from where you are, by you or by others.',
-      todo: 'Nothing was changed. Wait a minute and try again.',
-    },
-    unreadable: {
-      title: 'This request cannot be read',
-      what: 'The form was too long, or not in the form that a browser sends.',
-      todo: 'Go back and try again. Nothing was changed.',
-    },
-    unforeseen: {
-      title: 'Something went wrong',
-      what: 'That is our fault, and it has been noted.',
-      todo: 'Wait a moment and try again. If it stays, begin again from Messenger.',
-    },
-  },
+  notices: customerNotices,
 })

@@ -10,7 +10,8 @@ const seers = {
   third_party: 'a third party',
 } as const satisfies Record<Bodies['release']['to'], string>
 
-const because = {
+/** Why something was refused. */
+export const because = {
   class_denied: 'its class can never receive data',
   recipient_not_approved: 'the bank has not approved it',
   recipient_suspended: 'it is suspended',

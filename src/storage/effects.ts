@@ -5,9 +5,7 @@ import { addEventSql, eventValues } from './authorization_events.ts'
 import { consentValues, saveConsentSql } from './consent_row.ts'
 import { eraseLinksSql } from './erasures.ts'
 import { saveKeySql } from './ledger_keys.ts'
-import type { Effect } from './ledger_state.ts'
-
-type Of<Kind extends Effect['kind']> = Extract<Effect, { kind: Kind }>
+import type { Effect, EffectOf } from './ledger_state.ts'
 
 /** A query in which `$1` is the bank, and the rest are these values. */
 interface Query<E> {
@@ -23,7 +21,7 @@ interface EffectQuery<E> extends Query<E> {
 }
 
 /** What each kind of effect is in SQL. */
-const queries: { readonly [Kind in Effect['kind']]: EffectQuery<Of<Kind>> } = {
+const queries: { readonly [Kind in Effect['kind']]: EffectQuery<EffectOf<Kind>> } = {
   'consent.save': {
     name: 'save_consent',
     text: saveConsentSql,

@@ -140,3 +140,6 @@ export type Effect =
     }
   /** The links behind these consents are erased: `eraseLinks`. */
   | { readonly kind: 'links.erase'; readonly consents: readonly string[] }
+
+/** The effect of one kind. */
+export type EffectOf<Kind extends Effect['kind']> = Extract<Effect, { kind: Kind }>

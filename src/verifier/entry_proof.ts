@@ -1,22 +1,40 @@
+import { consentOf, type Entry } from '../ledger/entry.ts'
 import { sentenceOf } from '../ledger/sentence.ts'
-import { oneLedger, openProof, verdictOf, type Trust, type Verdict } from './summary.ts'
+import { ledgerOf, neverProven, openProof, verdictOf, type Trust, type Verdict } from './verdict.ts'
 
 /** Checks a tlog-proof that carries its entry (c2sp.org/tlog-proof@v1): that this entry is in the ledger, in its place. */
 export function checkEntryProof(file: string, trust: Trust): Verdict {
   return verdictOf(() => {
-    const proven = openProof(file, trust)
-    const { entry, opened } = proven
+    const opened = openProof(file, trust)
+    const { entry } = opened
     return {
-      ledger: oneLedger([proven], opened.checkpoint.origin),
+      ledger: ledgerOf(opened),
       range: { from_index: entry.n, to_index: entry.n + 1 },
       proven: [
-        `Entry ${entry.n} is in the ledger, and can neither be changed nor taken back unnoticed. It says, of ${entry.at}: ${sentenceOf(entry)}`,
+        `Entry ${entry.n} is in the ledger. It says, of ${entry.at}: ${sentenceOf(entry)}`,
+        ...placeInWords(entry),
       ],
-      unproven: [
-        'What an entry says is what was recorded; that it is true, no ledger proves. Its time is by the clock of the broker.',
-        'Other entries about the same consent are not ruled out: this is one of them.',
-        'Releases are authorised: that data arrived, or what became of it then, is not said.',
-      ],
+      unproven: unprovenBy(entry),
     }
   })
 }
+
+/** Where an entry about a consent stands among those about the same one: `prev` leads from each to the one before. */
+function placeInWords(entry: Entry): string[] {
+  const consent = consentOf(entry)
+  if (consent === undefined) return []
+  const before = 'prev' in entry.body ? entry.body.prev : undefined
+  return [
+    before === undefined
+      ? `It is the first entry about the consent ${consent}.`
+      : `The entry before it about the consent ${consent} is entry ${before}.`,
+  ]
+}
+
+const unprovenBy = (entry: Entry): string[] => [
+  'What an entry says is what was recorded; that it is true, no ledger proves. Its time is by the clock of the broker.',
+  ...(consentOf(entry) === undefined
+    ? []
+    : ['Whether entries about the same consent came after it, this does not say.']),
+  ...(entry.kind === 'release' ? [neverProven.releases] : []),
+]

@@ -5,19 +5,48 @@ import { checkReport } from './range_report.ts'
 import { ledgerRows, printable, row } from './report_text.ts'
 import { SourceError, type LedgerSource } from './source.ts'
 import { checkSumProof } from './sum.ts'
-import { checkSummary, type Trust, type Verdict } from './summary.ts'
+import { checkSummary } from './summary.ts'
+import type { Trust, Verdict } from './verdict.ts'
 
 const file_bytes_max = 16 * 1024 * 1024
 
-/** JSON that proves what it says by itself, by the members that only it has. */
+/** A file as it was read: its text, and what that is as JSON, if it is an object. */
+interface File {
+  readonly text: string
+  readonly json: JsonObject | undefined
+}
+
+const hasMembers =
+  (...members: readonly string[]) =>
+  ({ json }: File): boolean =>
+    json !== undefined && members.every((member) => member in json)
+
+/** Files that prove what they say by themselves, and how each is known. */
 const kinds: readonly {
   readonly what: string
-  readonly has: readonly string[]
-  readonly check: (file: unknown, trust: Trust) => Verdict
+  readonly is: (file: File) => boolean
+  readonly check: (file: File, trust: Trust) => Verdict
 }[] = [
-  { what: 'summary', has: ['basis', 'proofs', 'totals'], check: checkSummary },
-  { what: 'report', has: ['report', 'summary', 'releases', 'refusals'], check: checkReport },
-  { what: 'sum proof', has: ['nodes', 'proofs', 'totals'], check: checkSumProof },
+  {
+    what: 'summary',
+    is: hasMembers('basis', 'proofs', 'totals'),
+    check: ({ json }, trust) => checkSummary(json, trust),
+  },
+  {
+    what: 'report',
+    is: hasMembers('report', 'summary', 'releases', 'refusals'),
+    check: ({ json }, trust) => checkReport(json, trust),
+  },
+  {
+    what: 'sum proof',
+    is: hasMembers('nodes', 'proofs', 'totals'),
+    check: ({ json }, trust) => checkSumProof(json, trust),
+  },
+  {
+    what: 'entry proof',
+    is: ({ text }) => isTlogProof(text),
+    check: ({ text }, trust) => checkEntryProof(text, trust),
+  },
 ]
 
 /** What was found about a file that carries its own proofs. As JSON it is the output of `verify --json`. */
@@ -33,10 +62,9 @@ export async function readProofFile(
 ): Promise<((trust: Trust) => ProofReport) | undefined> {
   const text = await textOf(files, name)
   if (text === undefined) return undefined
-  const found = isTlogProof(text)
-    ? { what: 'entry', check: (trust: Trust) => checkEntryProof(text, trust) }
-    : jsonProof(text)
-  return found && ((trust) => ({ place: name, what: found.what, ...found.check(trust) }))
+  const file = { text, json: jsonOf(text) }
+  const kind = kinds.find(({ is }) => is(file))
+  return kind && ((trust) => ({ place: name, what: kind.what, ...kind.check(file, trust) }))
 }
 
 async function textOf(files: LedgerSource, name: string): Promise<string | undefined> {
@@ -47,12 +75,6 @@ async function textOf(files: LedgerSource, name: string): Promise<string | undef
     if (error instanceof SourceError) return undefined
     throw error
   }
-}
-
-function jsonProof(text: string) {
-  const file = jsonOf(text)
-  const kind = file && kinds.find(({ has }) => has.every((member) => member in file))
-  return kind && { what: kind.what, check: (trust: Trust) => kind.check(file, trust) }
 }
 
 function jsonOf(text: string): JsonObject | undefined {

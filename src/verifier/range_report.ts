@@ -1,5 +1,6 @@
 import { contradictionIn, readReport } from '../ledger/range_report.ts'
-import { checkSummary, NotProven, verdictOf, type Trust, type Verdict } from './summary.ts'
+import { checkSummary } from './summary.ts'
+import { NotProven, verdictOf, type Trust, type Verdict } from './verdict.ts'
 
 /**
  * Checks a report of a time: its summary, and that its shares add up to the totals that the summary proves. What else it says is

@@ -5,18 +5,18 @@ import { decodeBase64 } from '../merkle/encoding.ts'
 import { checkSum, checkSumRange, type SumHead } from '../merkle/sum_proof.ts'
 import { checkSumNode, sumLeaf, sumNodeOf } from '../merkle/sum_tree.ts'
 import { leafHash } from '../merkle/tree.ts'
+import { rangeInWords, totalsInWords } from './summary.ts'
 import {
   must,
+  neverProven,
   NotProven,
   oneLedger,
   openProof,
-  rangeInWords,
-  totalsInWords,
   verdictOf,
-  type ProvenEntry,
+  type OpenedEntry,
   type Trust,
   type Verdict,
-} from './summary.ts'
+} from './verdict.ts'
 
 /**
  * Checks a sum proof: that one entry, or a range of them, is counted so in the sum tree whose root an epoch names, and that the
@@ -60,7 +60,7 @@ interface NamedTree extends SumHead {
 /** The sum tree that the epoch states: its root has the totals of the epoch, in the order of genesis. */
 function treeOf(
   { size }: SumProof,
-  { genesis, epoch }: { genesis: ProvenEntry; epoch: ProvenEntry },
+  { genesis, epoch }: { genesis: OpenedEntry; epoch: OpenedEntry },
 ): NamedTree {
   const { entry: first } = genesis
   const { entry: said } = epoch
@@ -88,7 +88,7 @@ function nodesOf({ nodes }: SumProof, { names }: NamedTree): Uint8Array[] {
 }
 
 /** What the one entry counts: by its own words, and it is so in the tree. */
-function ofEntry(sum: SumProof, proven: ProvenEntry, tree: NamedTree, { crypto }: Trust): number[] {
+function ofEntry(sum: SumProof, proven: OpenedEntry, tree: NamedTree, { crypto }: Trust): number[] {
   const { entry, bytes } = proven
   const { from_index: index, to_index: end } = sum
   must(entry.n === index && end === index + 1, 'its entry is another')
@@ -123,6 +123,6 @@ const raisedBy = (totals: Totals): string =>
 
 const unproven = [
   'Entries that nobody checks might be counted as something else in the sum tree: whoever is given all the entries counts again, with countersign verify.',
-  'A class is what the bank signed of a recipient; that the recipient is of that class, no total proves.',
-  'Releases are authorised: that data arrived, or what became of it then, is not said.',
+  neverProven.classes,
+  neverProven.releases,
 ]

@@ -1,100 +1,18 @@
 import { classes, classNames, type Class } from '../consent/class.ts'
-import { CanonicalError } from '../ledger/canonical.ts'
-import { readEntry, type Entry } from '../ledger/entry.ts'
+import type { Entry } from '../ledger/entry.ts'
 import { readSummary, type Summary } from '../ledger/summary.ts'
 import { addTotals, type Totals } from '../ledger/totals.ts'
-import { encodeBase64 } from '../merkle/encoding.ts'
-import { MerkleError } from '../merkle/errors.ts'
-import { equalBytes } from '../merkle/hash.ts'
-import type { Policy, WitnessedCheckpoint } from '../merkle/policy.ts'
-import { checkTlogProof, parseTlogProof } from '../merkle/tlog_proof.ts'
-import { leafHash } from '../merkle/tree.ts'
 import { count, figure } from '../ledger/words.ts'
-import type { Crypto } from './verify.ts'
-
-export type Trust = {
-  readonly policy: Policy
-  readonly crypto: Pick<Crypto, 'hasher' | 'verifyEd25519'>
-}
-
-/** What a saved file proves. What is wrong with it is said in `findings`, and then it proves nothing. */
-export interface Verdict {
-  readonly verified: boolean
-  readonly findings: readonly string[]
-  readonly ledger?: {
-    readonly origin: string
-    readonly size: number
-    /** Base64, as in the checkpoint. */
-    readonly root: string
-    readonly cosigners: WitnessedCheckpoint['cosigners']
-  }
-  readonly range?: Pick<Summary, 'from_index' | 'to_index' | 'from' | 'to'>
-  readonly totals?: Totals
-  /** What is proven, and what is not, in words. */
-  readonly proven: readonly string[]
-  readonly unproven: readonly string[]
-}
-
-/** A file that does not prove what it says. */
-export class NotProven extends Error {
-  override readonly name = 'NotProven'
-}
-
-/** An entry whose inclusion was proven. */
-export interface ProvenEntry {
-  readonly entry: Entry
-  readonly bytes: Uint8Array
-  readonly opened: WitnessedCheckpoint
-}
-
-/**
- * Opens a tlog-proof that carries its entry: the entry is hashed here, is included under a checkpoint that satisfies the policy, and
- * is in its place. Throws `NotProven`, `MerkleError` or `CanonicalError`.
- */
-export function openProof(proof: string, { policy, crypto }: Trust): ProvenEntry {
-  const tlogProof = parseTlogProof(proof)
-  const { extra: bytes, index } = tlogProof
-  if (bytes === undefined) throw new NotProven('a proof does not carry its entry')
-  const leaf = leafHash(crypto.hasher, bytes)
-  const opened = checkTlogProof(crypto, { policy, tlogProof, leaf })
-  const entry = readEntry(bytes)
-  if (entry.n !== index) throw new NotProven(`entry ${index} says that it is entry ${entry.n}`)
-  return { entry, bytes, opened }
-}
-
-/** All proofs of a file are under one checkpoint: its ledger. Throws `NotProven`. */
-export function oneLedger(
-  proven: readonly ProvenEntry[],
-  origin: string,
-): NonNullable<Verdict['ledger']> {
-  const [first] = proven
-  if (first === undefined) throw new NotProven('there is no proof in it')
-  const { checkpoint, cosigners } = first.opened
-  for (const { opened } of proven)
-    if (
-      opened.checkpoint.size !== checkpoint.size ||
-      !equalBytes(opened.checkpoint.root, checkpoint.root)
-    )
-      throw new NotProven('its proofs are under different checkpoints')
-  if (checkpoint.origin !== origin)
-    throw new NotProven(`its proofs are of ${checkpoint.origin}, not of ${origin}`)
-  return { origin, size: checkpoint.size, root: encodeBase64(checkpoint.root), cosigners }
-}
-
-/** Turns what is wrong with a file into a finding. Any other error is a bug. */
-export function verdictOf(work: () => Omit<Verdict, 'verified' | 'findings'>): Verdict {
-  try {
-    return { verified: true, findings: [], ...work() }
-  } catch (error) {
-    if (
-      error instanceof NotProven ||
-      error instanceof MerkleError ||
-      error instanceof CanonicalError
-    )
-      return { verified: false, findings: [error.message], proven: [], unproven: [] }
-    throw error
-  }
-}
+import {
+  must,
+  neverProven,
+  oneLedger,
+  openProof,
+  verdictOf,
+  type OpenedEntry,
+  type Trust,
+  type Verdict,
+} from './verdict.ts'
 
 /** Checks a summary: that the ledger says these totals of exactly this range. */
 export function checkSummary(file: unknown, trust: Trust): Verdict {
@@ -116,7 +34,7 @@ export function checkSummary(file: unknown, trust: Trust): Verdict {
   })
 }
 
-type Ends = { readonly [Name in keyof Summary['proofs']]: ProvenEntry | undefined }
+type Ends = { readonly [Name in keyof Summary['proofs']]: OpenedEntry | undefined }
 
 function endsOf({ proofs }: Summary, trust: Trust): Ends {
   const open = (proof: string | undefined) =>
@@ -189,10 +107,6 @@ function follows(entry: Entry, next: Entry): void {
     )
 }
 
-export function must(holds: boolean, otherwise: string): asserts holds {
-  if (!holds) throw new NotProven(otherwise)
-}
-
 /** What totals say of releases and refusals, in words. "Authorised", never "delivered". */
 export function totalsInWords(totals: Totals): string[] {
   const sum = (what: string) =>
@@ -247,7 +161,7 @@ function unprovenBy({ totals }: Summary): string[] {
           'A total of zero is refuted by anyone who holds one entry of the range that it should have counted, with its proof.',
         ]),
     'Between two entries that were shown to nobody, a total might be too low. Whoever holds an entry checks with a sum proof that it was counted.',
-    'A class is what the bank signed of a recipient; that the recipient is of that class, no total proves.',
-    'Releases are authorised: that data arrived, or what became of it then, is not said.',
+    neverProven.classes,
+    neverProven.releases,
   ]
 }

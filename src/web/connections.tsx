@@ -1,6 +1,7 @@
 import { clusters } from '../consent/cluster.ts'
-import { notActive, type Actor, type Consent } from '../consent/consent.ts'
+import { notActive, type Consent } from '../consent/consent.ts'
 import { purposeLabel } from '../consent/purpose.ts'
+import { actorWords } from './actor_words.ts'
 import type { Connection } from '../storage/connections.ts'
 import { Form, Name, renderPage, Time, type Csrf } from './layout.tsx'
 
@@ -191,13 +192,6 @@ function Facts({
 }
 
 const asSentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)
-
-const actorWords: Readonly<Record<Actor, string>> = {
-  customer: 'by you',
-  recipient: 'by the recipient',
-  bank: 'by your bank',
-  operator: 'by Countersign',
-}
 
 /** Who or what ended a consent, in the customer's words. */
 function endedBy(consent: Extract<Consent, { ended: unknown }>): string {

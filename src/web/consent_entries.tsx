@@ -1,5 +1,5 @@
 import type { Entry } from '../ledger/entry.ts'
-import { sentenceOf } from '../ledger/sentence.ts'
+import { consentLine, type NamedRecipient } from './consent_line.ts'
 import { Name, renderPage, Time } from './layout.tsx'
 
 /** What the bank's ledger says of one consent, newest first, each line with its proofs. */
@@ -10,9 +10,10 @@ export function consentEntriesPage({
   entries,
   counted,
   older,
+  behind,
 }: {
   bank: { readonly id: string; readonly legalName: string }
-  recipient: string
+  recipient: NamedRecipient
   /** The path of this list: what a line leads to lies below it. */
   address: string
   entries: readonly Entry[]
@@ -20,6 +21,8 @@ export function consentEntriesPage({
   counted: number
   /** The index before which there is more. */
   older?: number
+  /** The index from which entries are not looked through yet. */
+  behind?: number
 }): string {
   return renderPage({
     title: 'What was recorded',
@@ -27,15 +30,25 @@ export function consentEntriesPage({
       <>
         <h1>What was recorded</h1>
         <p class="lede">
-          All that the ledger of <Name>{bank.legalName}</Name> says of the access of{' '}
-          <Name>{recipient}</Name>: newest first, a few seconds after it happened.
+          What the ledger of <Name>{bank.legalName}</Name> says of the access of{' '}
+          <Name>{recipient.legalName}</Name>, newest first. An entry is here a few seconds after it
+          was made; refusals that repeat within a minute come together, after it.
         </p>
+        {behind !== undefined && (
+          <p class="note" role="status">
+            Entries from number {behind} on are not looked through yet. Open this page again in a
+            moment.
+          </p>
+        )}
         {entries.length === 0 ? (
-          <p>Nothing yet.</p>
+          <p>There are no entries here yet.</p>
         ) : (
           <ol class="card entries">
             {entries.map((entry) => (
-              <Line key={entry.n} {...{ entry, address, isCounted: entry.n < counted }} />
+              <Line
+                key={entry.n}
+                {...{ entry, recipient, address, isCounted: entry.n < counted }}
+              />
             ))}
           </ol>
         )}
@@ -54,9 +67,9 @@ export function consentEntriesPage({
         <section aria-labelledby="check">
           <h2 id="check">Check it without us</h2>
           <p>
-            A proof is a small file. It shows that the line stands in the ledger, where nobody can
-            change or remove it unnoticed. A second one shows that the ledger’s published totals
-            count it; there is one once the next totals are published.
+            A proof is a small file. It shows that the entry stands in the ledger, under the
+            signature of the ledger and of the witnesses that watch over it. A second one shows that
+            the ledger’s published totals count it; there is one once the next totals are published.
           </p>
           <p>
             Open proofs with <a href="/web/verifier/verify.html">the verifier</a>, a page to keep,
@@ -76,26 +89,34 @@ export function consentEntriesPage({
 
 function Line({
   entry,
+  recipient,
   address,
   isCounted,
 }: {
   entry: Entry
+  recipient: NamedRecipient
   address: string
   isCounted: boolean
 }) {
   const proof = `${address}/${entry.n}`
+  const heading = `entry-${entry.n}`
   return (
-    <li id={`entry-${entry.n}`}>
-      <Time at={entry.at} precise />
-      <p>{sentenceOf(entry)}</p>
+    <li>
+      <h2 id={heading}>Entry {entry.n}</h2>
+      <p class="small soft">
+        <Time at={entry.at} precise />
+      </p>
+      <p>
+        <bdi>{consentLine(entry, recipient)}</bdi>
+      </p>
       <p class="small">
-        <a href={proof} aria-label={`Proof of entry ${entry.n}`}>
+        <a href={proof} aria-describedby={heading}>
           Proof
         </a>
         {isCounted && (
           <>
             {' · '}
-            <a href={`${proof}/sum`} aria-label={`Proof that entry ${entry.n} is counted`}>
+            <a href={`${proof}/sum`} aria-describedby={heading}>
               Proof that it is counted
             </a>
           </>

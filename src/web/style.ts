@@ -120,7 +120,7 @@ details form { margin-top: .5rem }
 .entries li { margin: 0; padding: .75rem 0; border-top: 1px solid var(--line) }
 .entries li:first-child { border-top: 0 }
 .entries p { margin: .25rem 0 0 }
-.entries time { color: var(--soft); font-size: .875rem }
+.entries h2 { margin: 0; font-size: 1rem }
 
 .figure { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: 0 1rem; margin: 0 }
 .figure strong { font-variant-numeric: tabular-nums; font-size: 1.25rem }

@@ -15,13 +15,22 @@ const index = ledger.entries.length
 ledger.release(consent)
 ledger.epoch()
 
-async function proofOf(by = key): Promise<string> {
+async function proofOf(by = key, n = index): Promise<string> {
   const { entries } = ledger
   const reader = oracleOf(entries.map((one) => leafHash(nodeHasher, one))).reader(entries.length)
-  const proof = await proveInclusion(nodeHasher, reader, { index, size: entries.length })
+  const proof = await proveInclusion(nodeHasher, reader, { index: n, size: entries.length })
   const checkpoint = checkpointOf(entries, by, { origin })
-  return formatTlogProof({ extra: entries[index] ?? Buffer.of(), index, proof, checkpoint })
+  return formatTlogProof({ extra: entries[n] ?? Buffer.of(), index: n, proof, checkpoint })
 }
+
+const parsed = async () => parseTlogProof(await proofOf())
+
+async function withExtra(extra: Uint8Array | undefined): Promise<string> {
+  const { extra: _, ...rest } = await parsed()
+  return formatTlogProof(extra === undefined ? rest : { ...rest, extra })
+}
+
+const text = (entry: Uint8Array | undefined) => Buffer.from(entry ?? []).toString()
 
 /** What the verifier says of a file of these bytes. */
 async function reportOn(text: string) {
@@ -36,31 +45,60 @@ describe('a tlog-proof that carries its entry, as a file', () => {
   it('is verified, and says in words what is in the ledger and what is not proven', async () => {
     const report = await reportOn(await proofOf())
     expect(report).toMatchObject({
-      ...{ verified: true, what: 'entry', findings: [], ledger: { origin } },
+      ...{ verified: true, what: 'entry proof', findings: [], ledger: { origin } },
       range: { from_index: index, to_index: index + 1 },
     })
-    const text = report && proofText(report)
-    expect(text).toContain('VERIFIED. It proves what it says.')
-    expect(text).toContain(`Entry ${index} is in the ledger`)
-    expect(text).toContain('Under the approval of')
-    expect(text).toContain('that it is true, no ledger proves')
+    const said = report && proofText(report)
+    expect(said).toContain('VERIFIED. It proves what it says.')
+    expect(said).toContain(`Entry ${index} is in the ledger`)
+    expect(said).toContain('Under the approval of')
+    expect(said).toContain('that it is true, no ledger proves')
   })
 
-  it('proves nothing under another key, at another place, or without the entry', async () => {
-    const parsed = parseTlogProof(await proofOf())
-    const { extra: _, ...without } = parsed
-    for (const file of [
-      await proofOf(thief),
-      formatTlogProof({ ...parsed, index: index - 1 }),
-      formatTlogProof({ ...parsed, proof: parsed.proof.slice(1) }),
-      formatTlogProof({ ...parsed, extra: ledger.entries[index - 1] ?? Buffer.of() }),
-      formatTlogProof(without),
-      'c2sp.org/tlog-proof@v1\n',
-    ]) {
-      const report = await reportOn(file)
-      expect(report).toMatchObject({ verified: false, proven: [], what: 'entry' })
-      expect(report?.findings).toHaveLength(1)
-    }
+  it.each([
+    ['under another key', () => proofOf(thief), 'no known key signed the note'],
+    [
+      'at another place',
+      async () => formatTlogProof({ ...(await parsed()), index: index - 1 }),
+      'the leaf is not in the tree',
+    ],
+    [
+      'with a hash less',
+      async () => {
+        const found = await parsed()
+        return formatTlogProof({ ...found, proof: found.proof.slice(1) })
+      },
+      'the proof has the wrong length',
+    ],
+    [
+      'with another entry',
+      async () => withExtra(ledger.entries[index - 1]),
+      'the leaf is not in the tree',
+    ],
+    [
+      'with a letter changed',
+      async () => withExtra(Buffer.from(text(ledger.entries[index]).replace('"n":', '"m":'))),
+      'the leaf is not in the tree',
+    ],
+    ['without the entry', async () => withExtra(undefined), 'a proof does not carry its entry'],
+    ['cut off', () => Promise.resolve('c2sp.org/tlog-proof@v1\n'), 'not a tlog-proof'],
+  ])('proves nothing %s', async (_, file, finding) => {
+    const report = await reportOn(await file())
+    expect(report).toMatchObject({ verified: false, proven: [], what: 'entry proof' })
+    expect(report?.findings).toEqual([finding])
+  })
+
+  it('names the entry before it about the same consent, and says which is the first', async () => {
+    const granted = ledger.entries.findIndex((one) => text(one).includes('"kind":"consent.grant"'))
+    const first = await reportOn(await proofOf(key, granted))
+    expect(first?.proven[1]).toBe(`It is the first entry about the consent ${consent}.`)
+    const second = await reportOn(await proofOf())
+    expect(second?.proven[1]).toBe(
+      `The entry before it about the consent ${consent} is entry ${index - 1}.`,
+    )
+    const epoch = await reportOn(await proofOf(key, index + 1))
+    expect(epoch?.proven).toHaveLength(1)
+    expect(epoch?.unproven).toHaveLength(1)
   })
 
   it('is told apart from other files by its first line alone', async () => {

@@ -9,7 +9,6 @@ import { disclosurePage } from '../../src/web/disclosure.tsx'
 import { errorPage } from '../../src/web/error.tsx'
 import { interstitialPage } from '../../src/web/interstitial.tsx'
 import { policyPage } from '../../src/web/policy.tsx'
-import type { Entry } from '../../src/ledger/entry.ts'
 import type { Connection } from '../../src/storage/connections.ts'
 
 /** Chosen by someone who wishes us ill: markup, an attribute's end, and characters that turn the text around. */
@@ -58,13 +57,17 @@ const pages = {
     ticked: () => true,
   }),
   consentEntries: consentEntriesPage({
-    ...{ bank: { id: 'us-bank', legalName: hostile }, recipient: hostile, older: 7, counted: 9 },
+    ...{ bank: { id: 'us-bank', legalName: hostile }, older: 7, counted: 9 },
+    recipient: { id: 'messenger', legalName: hostile },
     address: '/connections/us-bank.1/entries',
     entries: [
       {
-        ...{ v: 1, n: 8, at: granted, kind: 'close', totals: {} },
-        body: { reason: hostile, size: 8, successor: hostile },
-      } as unknown as Entry,
+        ...{ v: 1, n: 8, at: granted, kind: 'refusal', totals: {} },
+        body: {
+          ...{ class: 'advertising', client: hostile, consent: 'us-bank.1', count: 2 },
+          ...{ reason: hostile, salt: 'd'.repeat(22) },
+        },
+      },
     ],
   }),
   connections: connectionsPage({

@@ -3,6 +3,7 @@ import { isCluster } from '../../consent/cluster.ts'
 import { actors } from '../../consent/consent.ts'
 import { isRefusalReason } from '../../consent/refusal.ts'
 import { kinds } from '../../ledger/entry.ts'
+import { readIndex } from '../../ledger/entry_index.ts'
 import type { Filters } from './filters.ts'
 
 /** What a word in the search box is, and the filters it stands for. */
@@ -124,8 +125,8 @@ function recogniseWord(word: string): Recognised | undefined {
   return undefined
 }
 
-/** The number of an entry. */
-const isIndex = (word: string) => /^(?:0|[1-9]\d{0,14})$/.test(word)
+/** Whether a word is the number of an entry. */
+const isIndex = (word: string) => readIndex(word) !== undefined
 
 /** Ranges do not hold their end. */
 const after = (word: string) => String(Number(word) + 1)
