@@ -70,8 +70,15 @@ export interface OpenApi {
   readonly components: { readonly parameters: Readonly<Record<string, Parameter>> }
 }
 
-/** openapi.yaml, in the package's root whether the sources run or their build in dist. */
+let document: OpenApi | undefined
+
+/** openapi.yaml, in the package's root whether the sources run or their build in dist. It is parsed once in a process. */
 export function readDocument(): OpenApi {
+  document ??= parseDocument()
+  return document
+}
+
+function parseDocument(): OpenApi {
   const files = ['../../openapi.yaml', '../../../openapi.yaml'].map((path) =>
     join(import.meta.dirname, path),
   )
@@ -103,9 +110,15 @@ export const schemaAt = (...names: readonly (string | number)[]): Reference => (
 
 const escaped = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1')
 
-/** Reads openapi.yaml. */
+let contract: Contract | undefined
+
+/** The one of openapi.yaml, which all servers of a process share. */
 export function openContract(): Contract {
-  const document = readDocument()
+  contract ??= contractOf(readDocument())
+  return contract
+}
+
+function contractOf(document: OpenApi): Contract {
   const validators = openValidators(document)
   const operations = Object.entries(document.paths).flatMap(([path, item]) =>
     methods.flatMap((method) => {
@@ -123,8 +136,12 @@ export function openContract(): Contract {
         found.operation.requestBody?.content[json] === undefined
           ? undefined
           : schemaAt('paths', found.path, found.method, 'requestBody', 'content', json, 'schema')
-      const validate = validators.compile<T>(inputSchema(parameters, body))
-      return (req) => read(req, { parameters, hasBody: body !== undefined, validate })
+      let validate: ValidateFunction<T> | undefined
+      return (req) => {
+        // Compiled for the first request: a second for all operations is much for a start, and most serve a few.
+        validate ??= validators.compile<T>(inputSchema(parameters, body))
+        return read(req, { parameters, hasBody: body !== undefined, validate })
+      }
     },
   }
 }

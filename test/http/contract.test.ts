@@ -11,7 +11,13 @@ import { clusterNames } from '../../src/consent/cluster.ts'
 import { allowedPurposes } from '../../src/consent/purpose.ts'
 import { refusalReasons } from '../../src/consent/refusal.ts'
 import { createApp } from '../../src/http/app.ts'
-import { body_bytes_max, jsonBody, openContract, readDocument } from '../../src/http/contract.ts'
+import {
+  body_bytes_max,
+  ContractError,
+  jsonBody,
+  openContract,
+  readDocument,
+} from '../../src/http/contract.ts'
 import { problems } from '../../src/http/problem.ts'
 import { isJsonObject } from '../../src/ledger/json_object.ts'
 import { openLog } from '../../src/observe/log.ts'
@@ -40,6 +46,19 @@ describe('openapi.yaml and the routes', () => {
         security: [{ clientToken: ['audit:read'] }, { staffSession: [] }],
       })
     expect(asked.length).toBeGreaterThan(2)
+  })
+
+  it('have a reader for each operation, whose schemas compile', () => {
+    const request = { params: {}, query: {}, headers: {}, body: {} } as express.Request
+    for (const { id } of contract.operations) {
+      let thrown: unknown
+      try {
+        contract.reader(id)(request)
+      } catch (error) {
+        thrown = error
+      }
+      expect(thrown === undefined || thrown instanceof ContractError).toBe(true)
+    }
   })
 
   it('name each operation once', () => {

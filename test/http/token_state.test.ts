@@ -161,18 +161,18 @@ it('after the answer to its revocation nothing is released to a token, however m
   const another = api.consentToken(consent, { clientId: recipient })
   const answers: { began: number; status: number; code?: string }[] = []
   const over = new AbortController()
-  const readers = Array.from({ length: 64 }, async () => {
+  const readers = Array.from({ length: 16 }, async () => {
     while (!over.signal.aborted) {
       const began = performance.now()
       const { status, body } = await api.call('get', accounts, token)
       answers.push({ began, status, code: body.code })
     }
   })
-  await until(() => answers.length >= 100)
+  await until(() => answers.length >= 32)
   await post('/oauth/revoke', recipient, { token }).expect(200)
   const ended = performance.now()
   const size = (await findLedger(api.broker.db, bank))?.size ?? 0
-  await until(() => answers.filter(({ began }) => began > ended).length >= 64)
+  await until(() => answers.filter(({ began }) => began > ended).length >= 16)
   over.abort()
   await Promise.all(readers)
   expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(0)
