@@ -1,50 +1,6 @@
 #!/usr/bin/env node
-import { RotationUnderWay } from '../authorization/rotate_keys.ts'
-import { DirectoryInvalid } from '../banks/directory.ts'
-import { LedgerClosed, ReleasesStopped } from '../broker/append.ts'
-import { ApprovalRejected } from '../broker/approve_recipient.ts'
-import { BankUnavailable } from '../broker/bank_port.ts'
-import { ExportRefused } from '../broker/export_ledger.ts'
-import { AuditNotGranted } from '../broker/grant_audit.ts'
-import { TokensNotEnded } from '../broker/erase_link.ts'
-import { LedgerNotOpened } from '../broker/open_ledger.ts'
-import { ConfigError } from '../config.ts'
-import { Refusal } from '../consent/refusal.ts'
-import { CannotStart } from '../cannot_start.ts'
-import { ArchiveConflict, ArchiveUnavailable, ArchiveUnfit } from '../storage/archive.ts'
-import { NotDetached } from '../storage/detach.ts'
-import { PartChanged } from '../storage/sealed_parts.ts'
-import { BackupUnusable } from '../recovery/backup.ts'
-import { RestoreRefused } from '../recovery/restore_ledger.ts'
-import { SourceError } from '../verifier/source.ts'
 import { UsageError } from './arguments.ts'
 import { commands } from './commands.ts'
-
-/** What a person can mend is said in words; anything else is a bug and shows where. */
-const mendable = [
-  UsageError,
-  ConfigError,
-  CannotStart,
-  LedgerNotOpened,
-  ApprovalRejected,
-  AuditNotGranted,
-  DirectoryInvalid,
-  RotationUnderWay,
-  TokensNotEnded,
-  Refusal,
-  BankUnavailable,
-  ArchiveConflict,
-  ArchiveUnavailable,
-  ArchiveUnfit,
-  ExportRefused,
-  NotDetached,
-  LedgerClosed,
-  ReleasesStopped,
-  RestoreRefused,
-  BackupUnusable,
-  PartChanged,
-  SourceError,
-]
 
 const [name = '', ...argv] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined
@@ -55,16 +11,15 @@ try {
     process.exitCode = 2
   } else process.exitCode = await command.run(argv)
 } catch (error) {
-  process.stderr.write(`${explain(error)}\n`)
-  if (error instanceof UsageError)
-    process.stderr.write(`usage: countersign ${name} ${command?.usage}\n`)
-  process.exitCode = error instanceof UsageError ? 2 : 1
-}
-
-function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const said = mendable.some((kind) => error instanceof kind)
-  return said ? error.message : (error.stack ?? error.message)
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\nusage: countersign ${name} ${command?.usage}\n`)
+    process.exitCode = 2
+  } else {
+    // It knows errors of everywhere, which a command that succeeds need not load.
+    const { explain } = await import('./explain.ts')
+    process.stderr.write(`${explain(error)}\n`)
+    process.exitCode = 1
+  }
 }
 
 function usage(): string {

@@ -4,11 +4,8 @@ import { reportText } from '../verifier/report_text.ts'
 import { verifyLedger } from '../verifier/verify.ts'
 import { readFileArgument, UsageError, type Arguments } from './arguments.ts'
 import { readAsAuditor, type Get } from './read_as_auditor.ts'
-import { readVerifyArguments, verifyArgumentsUsage } from './verify_arguments.ts'
+import { readVerifyArguments } from './verify_arguments.ts'
 import { verifyBy, verifyFiles, type VerifyStreams } from './verify_files.ts'
-
-/** What `countersign verify` takes. */
-export const verifyUsage = `<url, folder or file> ${verifyArgumentsUsage} [--client <id> --client-key <jwk file>]`
 
 /**
  * Verifies a ledger, or what else there is to verify in a place, and writes the report to `out`, as text or as one line of JSON.

@@ -16,10 +16,6 @@ import {
 } from './arguments.ts'
 import { readPolicyFile } from './policy_file.ts'
 
-/** What `countersign witness` takes. */
-export const witnessUsage =
-  'keygen --name <name> --key <file> | --key <file> --policy <file> (--state <folder> | --state-url <file>) [--init] [--host <address>] [--port <port>]'
-
 /**
  * `countersign witness`: cosigns the checkpoints of the logs that a policy names, until SIGTERM or SIGINT. It needs no broker and
  * no database of one. It starts on what its key cosigned before; `--init`, once, where that is nothing yet. `keygen` makes its key, once, and says the vkey that goes into policies.
