@@ -13,6 +13,7 @@ import { classOf } from './storage/clients.ts'
 import { openDatabase } from './storage/database.ts'
 import { openDoorConnections } from './storage/door_connections.ts'
 import { openEarlyCheck } from './storage/early_check.ts'
+import { openLostEntries } from './storage/lost_entries.ts'
 import { isDatabaseUrl, openMarks } from './storage/marks_place.ts'
 import { openRefusalCounter } from './storage/refusals.ts'
 import { openVault } from './storage/vault.ts'
@@ -34,7 +35,7 @@ export async function compose(config: Config, places: readonly Archive[] = []): 
   const log = openLog(config.logLevel)
   const archive = archiveOf(config)
   // Pools of their own, so that neither banks that hang nor a flood of requests can keep signing from a connection.
-  const db = openDatabase(config.databaseUrl, { archive })
+  const db = openDatabase(config.databaseUrl, { archive, lost: openLostEntries(log.alarm) })
   const askingDb = openDatabase(config.databaseUrl, { connections_max: 6 })
   const signingDb = openDatabase(config.databaseUrl, { connections_max: 2 })
   const witnessDb = openDatabase(config.databaseUrl, { connections_max: 3 })

@@ -3,7 +3,7 @@ import { unsignedMs } from '../storage/signed.ts'
 import { limits } from './append.ts'
 import type { Broker } from './broker.ts'
 
-/** Why no data of a bank can be released at the moment. */
+/** What is wrong with a bank's ledger. */
 export interface Unhealthy {
   readonly bank: string
   readonly why: string
@@ -16,6 +16,14 @@ export async function checkHealth(broker: Broker): Promise<Unhealthy[]> {
     return why === undefined ? [] : [{ bank, why }]
   })
   return (await Promise.all(checks)).flat()
+}
+
+/** The banks of whose ledgers this process looked for signed entries that are nowhere. */
+export function checkLost({ db, bankPort }: Broker): Unhealthy[] {
+  return [...bankPort.banks.keys()].flatMap((bank) => {
+    const why = db.lost?.whyOf(bank)
+    return why === undefined ? [] : [{ bank, why }]
+  })
 }
 
 /** How long a quorum may be behind before someone should look, ms. */

@@ -22,7 +22,8 @@ export class IndexLags extends Error {
 
 /**
  * Brings the index of a bank's ledger up to what is signed, and not past it. Any number of processes may do it at once: each
- * batch is one transaction that only one of them makes. Throws `IndexLags` when entries have waited too long while this went on.
+ * batch is one transaction that only one of them makes. Throws `IndexLags` when entries have waited too long while this went on, and
+ * `EntriesLost`.
  */
 export async function indexLedger(broker: Broker, bank: string): Promise<void> {
   const before = await indexProgress(broker.db, bank)
@@ -30,7 +31,6 @@ export async function indexLedger(broker: Broker, bank: string): Promise<void> {
   for (let at = before; at.size < at.signed;) {
     const began = performance.now()
     const batch = await readBatch(broker, bank, at)
-    if (batch.length === 0) throw new IndexLags(`entry ${at.size} cannot be read`)
     if (!(await insertIndexed(broker.db, bank, batch))) break
     at = { ...at, size: at.size + batch.length, at: batch.at(-1)?.at ?? '' }
     // As long as it has worked it leaves processor and database to others: it is behind, and nobody's release waits for it.

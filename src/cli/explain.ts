@@ -11,6 +11,7 @@ import { ConfigError } from '../config.ts'
 import { Refusal } from '../consent/refusal.ts'
 import { CannotStart } from '../cannot_start.ts'
 import { ArchiveConflict, ArchiveUnavailable, ArchiveUnfit } from '../storage/archive.ts'
+import { EntriesLost } from '../storage/lost_entries.ts'
 import { NotDetached } from '../storage/detach.ts'
 import { PartChanged } from '../storage/sealed_parts.ts'
 import { BackupUnusable } from '../recovery/backup.ts'
@@ -32,6 +33,7 @@ const mendable = [
   ArchiveConflict,
   ArchiveUnavailable,
   ArchiveUnfit,
+  EntriesLost,
   ExportRefused,
   NotDetached,
   LedgerClosed,

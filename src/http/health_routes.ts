@@ -1,5 +1,5 @@
 import type { Request, Router } from 'express'
-import { checkHealth, checkWitnesses } from '../broker/check_health.ts'
+import { checkHealth, checkLost, checkWitnesses } from '../broker/check_health.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { databaseUnavailable } from '../storage/unavailable.ts'
@@ -35,13 +35,16 @@ export function healthRoutes(broker: Broker, metrics: Metrics): Router {
 }
 
 async function healthOf(broker: Broker) {
+  const lost = checkLost(broker)
   try {
     const ledgers = await checkHealth(broker)
-    const status = ledgers.length === 0 ? 'ok' : 'unavailable'
-    return { status, database: 'ok', ledgers, unwitnessed: await checkWitnesses(broker) } as const
+    const status = ledgers.length + lost.length === 0 ? 'ok' : 'unavailable'
+    const unwitnessed = await checkWitnesses(broker)
+    return { status, database: 'ok', ledgers, lost, unwitnessed } as const
   } catch (error) {
     if (!databaseUnavailable(error)) throw error
-    return { status: 'unavailable', database: 'unavailable', ledgers: [], unwitnessed: [] } as const
+    const unknown = { ledgers: [], lost, unwitnessed: [] }
+    return { status: 'unavailable', database: 'unavailable', ...unknown } as const
   }
 }
 

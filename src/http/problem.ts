@@ -13,6 +13,7 @@ import { FrequencyUsedUp } from '../broker/frequency.ts'
 import { AnswerTooLate } from '../broker/release.ts'
 import { Refusal, type RefusalReason } from '../consent/refusal.ts'
 import { ArchiveConflict, ArchiveUnavailable } from '../storage/archive.ts'
+import { EntriesLost } from '../storage/lost_entries.ts'
 import { IndexBehind } from '../storage/audit_search.ts'
 import { databaseUnavailable } from '../storage/unavailable.ts'
 
@@ -94,6 +95,8 @@ const unreachable = () => retry(5, 'unavailable', 'the ledger cannot be reached'
 const archiveSilent = () =>
   retry(60, 'unavailable', 'some of the entries asked for cannot be read from their archive')
 
+const entriesLost = () => retry(60, 'unavailable', 'some of the entries asked for cannot be read')
+
 /** How each kind of error that is meant for outside looks there. */
 const seen: readonly Seen[] = [
   on(RequestError, ({ status, code, message, headers, errors }) => ({
@@ -147,6 +150,7 @@ const seen: readonly Seen[] = [
   (error) => (databaseUnavailable(error) ? unreachable() : undefined),
   on(ArchiveUnavailable, archiveSilent),
   on(ArchiveConflict, archiveSilent),
+  on(EntriesLost, entriesLost),
   on(AnswerTooLate, () =>
     retry(1, 'answer_too_late', 'the answer was not ready in time and was dropped'),
   ),

@@ -1,6 +1,7 @@
 import knex, { type Knex } from 'knex'
 import type { Client } from 'pg'
 import type { Archive } from './archive.ts'
+import type { LostEntries } from './lost_entries.ts'
 
 /** A transaction inside one bank. Every statement of it sees that bank's rows only. */
 export type Tx = Knex.Transaction
@@ -9,6 +10,8 @@ export interface Database {
   readonly knex: Knex
   /** Where ledgers are exported to, and where entries are that were detached from the database; absent where none is configured. */
   readonly archive?: Archive | undefined
+  /** Who is told of signed entries that can be had nowhere; absent where nobody watches. */
+  readonly lost?: LostEntries | undefined
 }
 
 const silent = () => undefined
@@ -19,7 +22,12 @@ export function openDatabase(
   {
     connections_max = 10,
     archive,
-  }: { connections_max?: number; archive?: Archive | undefined } = {},
+    lost,
+  }: {
+    connections_max?: number
+    archive?: Archive | undefined
+    lost?: LostEntries | undefined
+  } = {},
 ): Database {
   const connection = {
     connectionString: url,
@@ -31,6 +39,7 @@ export function openDatabase(
   }
   return {
     archive,
+    lost,
     knex: knex({
       client: 'pg',
       connection,

@@ -2,13 +2,7 @@ import { equalBytes } from '../merkle/hash.ts'
 import { decodeBundle, tilePath, tileWidth } from '../merkle/tiles.ts'
 import { leafHash } from '../merkle/tree.ts'
 import { MerkleError } from '../merkle/errors.ts'
-import {
-  ArchiveConflict,
-  ArchiveUnavailable,
-  ledgerFolder,
-  limits,
-  type Archive,
-} from './archive.ts'
+import { ArchiveConflict, ledgerFolder, limits, type Archive } from './archive.ts'
 import { inBank, type Database } from './database.ts'
 import { nodeHasher } from './node_crypto.ts'
 
@@ -24,13 +18,16 @@ export const chosen = (which: Which) =>
 
 /**
  * Of these entries the ones that the database holds the hashes of and no longer the bytes, read from the archive, each by its index.
- * Their hashes are compared: an archive is not trusted. Throws `ArchiveUnavailable`, or `ArchiveConflict` where it holds others.
+ * Their hashes are compared: an archive is not trusted. Those that it does not hold are left out. Throws `ArchiveUnavailable`, or
+ * `ArchiveConflict` where it holds others.
  */
 export async function readDetached(
   db: Database,
   bank: string,
   which: Which,
 ): Promise<(readonly [n: number, leaf: Buffer])[]> {
+  const { archive, lost } = db
+  if (archive === undefined) return []
   const { where, bindings } = chosen(which)
   const wanted = await inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: { n: string; hash: Buffer }[] }>(
@@ -42,24 +39,19 @@ export async function readDetached(
   })
   const found: (readonly [number, Buffer])[] = []
   for (const index of new Set(wanted.map(({ n }) => Math.floor(n / tileWidth)))) {
-    const bundle = await bundleIn(db, bank, index)
+    const bundle = await readArchivedBundle(archive, bank, index)
+    if (bundle === undefined) continue
     for (const { n, hash } of wanted.filter((one) => Math.floor(one.n / tileWidth) === index)) {
-      const leaf = Buffer.from(bundle.entries[n % tileWidth] ?? [])
-      if (!equalBytes(leafHash(nodeHasher, leaf), hash))
-        throw new ArchiveConflict(bundle.place, bundle.path)
+      const leaf = Buffer.from(bundle[n % tileWidth] ?? [])
+      if (!equalBytes(leafHash(nodeHasher, leaf), hash)) {
+        const conflict = new ArchiveConflict(archive.place, bundlePath(bank, index))
+        lost?.note(bank, { ns: [n], why: conflict.message })
+        throw conflict
+      }
       found.push([n, leaf])
     }
   }
   return found
-}
-
-async function bundleIn({ archive }: Database, bank: string, index: number) {
-  if (archive === undefined)
-    throw new ArchiveUnavailable('entries were detached, and no archive is configured (ARCHIVE)')
-  const found = await readArchivedBundle(archive, bank, index)
-  if (found === undefined)
-    throw new ArchiveUnavailable(`${archive.place} lacks ${bundlePath(bank, index)}`)
-  return { place: archive.place, path: bundlePath(bank, index), entries: found }
 }
 
 /** The 256 entries of a full bundle in an archive; undefined where it has none. Throws `ArchiveConflict` where it is malformed. */

@@ -6,6 +6,8 @@ import { sumLeaf, type SumNode } from '../merkle/sum_tree.ts'
 import { hashBytes } from '../merkle/hash.ts'
 import { tileWidth, widthAt, type Tile } from '../merkle/tiles.ts'
 import { chosen, readDetached, type Which } from './detached_entries.ts'
+import { EntriesLost, lostWords } from './lost_entries.ts'
+import { signedSize } from './signed.ts'
 import { inBank, inOneGo, type Database, type Tx } from './database.ts'
 import { insertHead, type Head } from './ledger_head.ts'
 import { saveKey } from './ledger_keys.ts'
@@ -49,24 +51,56 @@ export async function findLedger(
 }
 
 /**
- * Entries' bytes in order of their index; entries that there are not are left out. Those that were detached come from the archive.
- * Throws `ArchiveUnavailable` where they cannot be had.
+ * Entries' bytes in order of their index; those that are not signed yet are left out where there are none. Those that were detached come
+ * from the archive. Throws `ArchiveUnavailable` where it does not answer, and `EntriesLost` where a signed one is nowhere.
  */
 export async function readLeaves(db: Database, bank: string, which: Which): Promise<Buffer[]> {
+  let found = await findLeaves(db, bank, which)
+  if (found.size < chosen(which).count) {
+    const signed = await signedSize(db, bank)
+    // Looked for again, since what is signed by now may have been entered after the first look.
+    found = await findLeaves(db, bank, which)
+    refuseLost(
+      db,
+      bank,
+      indexesOf(which, signed).filter((n) => !found.has(n)),
+    )
+  }
+  return [...found].toSorted(([a], [b]) => a - b).map(([, leaf]) => leaf)
+}
+
+async function findLeaves(db: Database, bank: string, which: Which): Promise<Map<number, Buffer>> {
   const { where, bindings, count } = chosen(which)
   const held = await inBank(db, bank, async (tx) => {
     const { rows } = await tx.raw<{ rows: { n: string; leaf: Buffer }[] }>(
       `select n, leaf from entries where bank_id = ? and ${where} order by n`,
       [bank, ...bindings],
     )
-    return rows
+    return rows.map(({ n, leaf }) => [Number(n), leaf] as const)
   })
-  if (held.length === count) return held.map(({ leaf }) => leaf)
-  const detached = await readDetached(db, bank, which)
-  return [...held.map(({ n, leaf }) => [Number(n), leaf] as const), ...detached]
-    .toSorted(([a], [b]) => a - b)
-    .map(([, leaf]) => leaf)
+  const detached = held.length === count ? [] : await readDetached(db, bank, which)
+  return new Map([...held, ...detached])
 }
+
+/** Tells who watches of signed entries that are nowhere, and throws `EntriesLost`. */
+function refuseLost(db: Database, bank: string, ns: readonly number[]): void {
+  if (ns.length === 0) return
+  const why =
+    db.archive === undefined
+      ? 'not in the database, and no archive is configured (ARCHIVE)'
+      : `in neither the database nor ${db.archive.place}`
+  db.lost?.note(bank, { ns, why })
+  throw new EntriesLost(`${bank}: ${lostWords(ns, why)}`)
+}
+
+/** The indexes below `size`. */
+const indexesOf = (which: Which, size: number): number[] =>
+  'at' in which
+    ? which.at.filter((n) => n < size)
+    : Array.from(
+        { length: Math.max(0, Math.min(which.to, size) - which.from) },
+        (_, i) => which.from + i,
+      )
 
 /** The newest epoch entry below an index. Epochs are never detached. */
 export const newestEpoch = (

@@ -86,7 +86,7 @@ it('serves checkpoints under the policy that it serves', async () => {
     })
   }
   expect(await (await get('/health')).json()).toEqual({
-    ...{ status: 'ok', database: 'ok', ledgers: [], unwitnessed: [] },
+    ...{ status: 'ok', database: 'ok', ledgers: [], lost: [], unwitnessed: [] },
   })
   expect(await text('/metrics')).toMatch(
     /countersign_witness_answers_total\{bank="first-bank",witness="auditor",outcome="cosigned"\} \d/,

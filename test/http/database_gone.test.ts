@@ -46,6 +46,7 @@ it('while PostgreSQL is gone nothing is released and every answer says so; back 
     status: 'unavailable',
     database: 'unavailable',
     ledgers: [],
+    lost: [],
     unwitnessed: [],
   })
   await api.call('get', '/oauth/jwks').expect(200)

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import supertest from 'supertest'
 import { apiApp, bank, otherBank, type ApiApp } from '../support/api_app.ts'
+import { withClient } from '../../sandbox/postgres_database.ts'
+import { indexLedger } from '../../src/broker/index_ledger.ts'
+import { readLeaves } from '../../src/storage/ledgers.ts'
+import { EntriesLost } from '../../src/storage/lost_entries.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { originOf } from '../support/test_broker.ts'
 
@@ -20,7 +24,7 @@ afterAll(async () => {
 it('is well while every ledger is signed', async () => {
   for (const id of [bank, otherBank]) await api.broker.signer.sign(id)
   const { body } = await api.call('get', '/health').expect(200)
-  expect(body).toEqual({ status: 'ok', database: 'ok', ledgers: [], unwitnessed: [] })
+  expect(body).toEqual({ status: 'ok', database: 'ok', ledgers: [], lost: [], unwitnessed: [] })
 })
 
 it('is looked at once for all who ask meanwhile', async () => {
@@ -66,6 +70,37 @@ describe('when a ledger must not be signed any more', () => {
       .send({ reason: 'USER_ACTION', initiator: 'INDIVIDUAL' })
       .expect(204)
     await api.call('get', `/ledger/${otherBank}/proof/0`).expect(200)
+  })
+})
+
+describe('when a signed entry is gone', () => {
+  it('is an alarm, once however many look for it, and says of which bank and which', async () => {
+    const { broker } = api
+    const token = await api.auditorToken('ledger:read', otherBank)
+    await broker.signer.sign(otherBank)
+    const path = `/ledger/${otherBank}/tile/entries/000.p/1`
+    await api.call('get', path, token).expect(200)
+    await withClient(database.ownerUrl, async (client) => {
+      await client.query('alter table entries disable trigger user')
+      await client.query('delete from entries where bank_id = $1 and n = 0', [otherBank])
+      await client.query('alter table entries enable trigger user')
+    })
+    const said = broker.alarms.length
+    for (let asked = 0; asked < 3; asked++) {
+      const { body } = await api.call('get', path, token).expect(503)
+      expect(body.code).toBe('unavailable')
+    }
+    await expect(indexLedger(broker, otherBank)).rejects.toThrow(EntriesLost)
+    const why = 'lost: entry 0: not in the database, and no archive is configured (ARCHIVE)'
+    expect(broker.alarms.slice(said)).toEqual([`${otherBank}: ${why}`])
+    const { body } = await api.call('get', '/health').expect(503)
+    expect(body).toMatchObject({ status: 'unavailable', lost: [{ bank: otherBank, why }] })
+  })
+
+  it('is none where an entry is asked for that is not there yet', async () => {
+    const said = api.broker.alarms.length
+    expect(await readLeaves(api.broker.db, otherBank, { from: 5_000, to: 5_010 })).toEqual([])
+    expect(api.broker.alarms).toHaveLength(said)
   })
 })
 

@@ -11,6 +11,7 @@ import { ArchiveConflict, ArchiveUnavailable, ledgerFolder } from '../../src/sto
 import { archiveFolder } from '../../src/storage/archive_folder.ts'
 import { detachEntries, NotDetached } from '../../src/storage/detach.ts'
 import { readEntry } from '../../src/ledger/entry.ts'
+import { EntriesLost } from '../../src/storage/lost_entries.ts'
 import { firstEntryFrom, readLeaves } from '../../src/storage/ledgers.ts'
 import { readTimeline } from '../../src/storage/timeline.ts'
 import { activeConsent, approveMessenger, releaseOf } from '../support/consents.ts'
@@ -192,8 +193,22 @@ describe('detaching entries', () => {
 
   it('is not read around: other bytes are refused, and missing ones said to be', async () => {
     const range = { from: 300, to: 310 }
-    await expect(readLeaves(broker.db, 'citi', range)).rejects.toThrow(ArchiveUnavailable)
-    await expect(readLeaves(withArchive().db, 'citi', range)).rejects.toThrow(ArchiveUnavailable)
+    const said = broker.alarms.length
+    const none = readLeaves(broker.db, 'citi', range)
+    await expect(none).rejects.toThrow(EntriesLost)
+    await expect(none).rejects.toThrow('no archive is configured')
+    await expect(readLeaves(withArchive().db, 'citi', range)).rejects.toThrow(
+      `citi: lost: entries 300 to 309: in neither the database nor ${archive().place}`,
+    )
+    const silent = {
+      ...archive(),
+      get: () => Promise.reject(new ArchiveUnavailable('no answer')),
+    }
+    await expect(
+      readLeaves({ ...broker.db, archive: silent }, 'citi', { from: 0, to: 10 }),
+    ).rejects.toThrow(ArchiveUnavailable)
+    // One alarm for the range, and none for an archive that does not answer.
+    expect(broker.alarms.slice(said)).toEqual([expect.stringContaining('entries 300 to 309')])
     await archive().put(pathOf('citi', 1), Buffer.from('junk'))
     await expect(readLeaves(withArchive().db, 'citi', range)).rejects.toThrow(ArchiveConflict)
     await expect(readLeaves(broker.db, 'citi', { from: 768, to: 771 })).resolves.toHaveLength(3)

@@ -22,6 +22,7 @@ import { openEarlyCheck } from '../../src/storage/early_check.ts'
 import { random128, routed } from '../../src/storage/ids.ts'
 import { verifyJws } from '../../src/storage/jws.ts'
 import { readLeaves, findLedger } from '../../src/storage/ledgers.ts'
+import { openLostEntries } from '../../src/storage/lost_entries.ts'
 import type { MarkStore } from '../../src/storage/marks.ts'
 import { nodeHasher } from '../../src/storage/node_crypto.ts'
 import { openRefusalCounter } from '../../src/storage/refusals.ts'
@@ -130,11 +131,12 @@ export async function testBroker(
     now?: () => number
   },
 ): Promise<TestBroker> {
-  const db = openDatabase(serviceUrl)
   const askingDb = openDatabase(serviceUrl, { connections_max: 6 })
   const connections = openDoorConnections(serviceUrl, { connections_max: 4 })
   const keys = new Map(banks.map((bank) => [bank.id, ledgerKey(seed, originOf(bank.id))]))
   const alarms: string[] = []
+  const lost = openLostEntries((bank, why) => alarms.push(`${bank}: ${why}`))
+  const db = openDatabase(serviceUrl, { lost })
   const signer = openSigner(db, {
     keys,
     marks,
