@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePorts } from '../../sandbox/free_ports.ts'
 import { insertClient, usualSecurity } from '../../src/storage/clients.ts'
+import { openLedger } from '../../src/broker/open_ledger.ts'
 import { readLeaves } from '../../src/storage/ledgers.ts'
 import { approveMessenger } from '../support/consents.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
@@ -41,7 +42,7 @@ beforeAll(async () => {
     BACKUP_KEY_FILE: await op.file('backup.key', randomBytes(32).toString('base64url')),
   }
   const { broker, banks } = op
-  for (const { id } of banks) await op.countersign('ledger', 'open', '--bank', id)
+  for (const { id } of banks) await openLedger(broker, id)
   await insertClient(broker.db, {
     ...{ id: 'messenger', kind: 'recipient', class: 'messaging_platform', pages: ['page'] },
     ...{ legalName: 'Messenger', lei: '7H6GLXDRUGQFU57RNE97', website: 'https://m.example' },
@@ -61,9 +62,9 @@ afterAll(async () => {
   for (const database of made) await database.drop()
 })
 
-/** The database is gone: the settings name another, in which there is nothing. */
-async function loseDatabase(): Promise<Record<string, string>> {
-  const database = await testDatabase({ migrated: false })
+/** The database is gone: the settings name another, in which there is nothing but, mostly, its tables. */
+async function loseDatabase({ migrated = true } = {}): Promise<Record<string, string>> {
+  const database = await testDatabase({ migrated })
   made.push(database)
   return { ...env, DATABASE_URL: database.serviceUrl, DATABASE_OWNER_URL: database.ownerUrl }
 }
@@ -126,7 +127,7 @@ describe('the drill', () => {
   })
 
   it('restores into an empty database, also after a restore that was killed', async () => {
-    const settings = await loseDatabase()
+    const settings = await loseDatabase({ migrated: false })
     env = settings
     expect((await countersign(settings, 'migrate')).code).toBe(0)
     let bundles = 0
@@ -184,7 +185,6 @@ describe('the drill', () => {
         if (path.includes('first-bank/checkpoints') && !path.endsWith('523'))
           s3.objects.delete(path)
     const settings = await loseDatabase()
-    await countersign(settings, 'migrate')
     const { code, err } = await countersign(settings, ...theRestore())
     expect(code).toBe(1)
     expect(err).toMatch(why)
@@ -205,7 +205,6 @@ describe('the drill', () => {
 describe('a broker', () => {
   it('does not start while a restore is not finished, which goes on with the ledgers that are left', async () => {
     const settings = await loseDatabase()
-    await countersign(settings, 'migrate')
     const last = (method: string, path: string) =>
       method === 'GET' && path.includes('other-bank/tile/entries') && ++read === 2
     let read = 0
