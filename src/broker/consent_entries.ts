@@ -1,10 +1,12 @@
 import { consentOf, readEntry, type Entry } from '../ledger/entry.ts'
 import type { SumProof } from '../ledger/summary.ts'
 import { indexProgress } from '../storage/audit_index.ts'
+import { isIndexedUnder } from '../storage/audit_search.ts'
 import type { Broker } from './broker.ts'
 import { entriesPage } from './entries_page.ts'
-import { proveWholeEntry } from './prove_entry.ts'
+import { proveWithEntry } from './prove_entry.ts'
 import { proveEntrySum } from './prove_sums.ts'
+import { servedCheckpoint } from './served_checkpoint.ts'
 
 /** Some of what the ledger says of one consent, newest first. */
 export interface ConsentEntries {
@@ -30,10 +32,16 @@ export async function entriesOfConsent(
     ...(before === undefined ? {} : { after: before }),
   })
   return {
-    entries: found.map(({ leaf }) => readEntry(leaf)),
+    entries: found.map(({ leaf }) => aboutConsent(consent, readEntry(leaf))),
     ...(last === undefined ? {} : { older: last }),
     ...(size < signed ? { behind: size } : {}),
   }
+}
+
+/** The index is no proof: what the entry itself says decides. */
+function aboutConsent(consent: string, entry: Entry): Entry {
+  if (consentOf(entry) === consent) return entry
+  throw new Error(`the index has entry ${entry.n} under another consent than it is about`)
 }
 
 /** One entry about a consent. */
@@ -42,22 +50,29 @@ interface OfConsent {
   readonly index: number
 }
 
-/** The tlog-proof that carries an entry about a consent; undefined where the entry is about another, or about none. */
+/**
+ * The tlog-proof that carries an entry about a consent, under the checkpoint that is served, so that it stands for good. Undefined
+ * where the entry is about another or about none, or where no such checkpoint covers it yet.
+ */
 export async function proveOfConsent(
   broker: Broker,
   bank: string,
   { consent, index }: OfConsent,
 ): Promise<string | undefined> {
-  const proven = await proveWholeEntry(broker, { bank, index })
-  return proven !== undefined && consentOf(proven.entry) === consent ? proven.proof : undefined
+  if (!(await isIndexedUnder(broker.db, bank, { consent, n: index }))) return undefined
+  const signed = await servedCheckpoint(broker, bank)
+  if (signed === undefined || signed.size <= index) return undefined
+  const { entry, proof } = await proveWithEntry(broker, bank, { index, signed })
+  return aboutConsent(consent, entry) && proof
 }
 
 /** The proof that such an entry is counted in the totals of the newest epoch; undefined, too, where no epoch covers it yet. */
 export async function proveSumOfConsent(
   broker: Broker,
   bank: string,
-  one: OfConsent,
+  { consent, index }: OfConsent,
 ): Promise<SumProof | undefined> {
-  const isIts = (await proveOfConsent(broker, bank, one)) !== undefined
-  return isIts ? proveEntrySum(broker, bank, one.index) : undefined
+  return (await isIndexedUnder(broker.db, bank, { consent, n: index }))
+    ? proveEntrySum(broker, bank, index)
+    : undefined
 }

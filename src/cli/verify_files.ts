@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { basename, dirname, extname, join } from 'node:path'
 import { openFolder } from '../verifier/folder.ts'
+import { printableJson } from '../verifier/report_text.ts'
 import { findAll, type Checking, type Checked } from '../verifier/places.ts'
 import type { Files } from '../verifier/source.ts'
 import { treesInThreads } from '../verifier/threads.ts'
@@ -88,7 +89,7 @@ export async function verifyBy(
       },
     })
     progress?.end()
-    streams.out.write(json ? `${JSON.stringify(verdict.json)}\n` : verdict.text)
+    streams.out.write(json ? `${printableJson(verdict.json)}\n` : verdict.text)
     return verdict
   } catch (error) {
     progress?.end()

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { Router, type RequestHandler } from 'express'
+import type { RequestHandler, Router } from 'express'
 import type { Broker } from '../broker/broker.ts'
 import { commitment } from '../broker/commitment.ts'
 import { canonical } from '../ledger/canonical.ts'
@@ -22,6 +22,7 @@ import { enterSession, moveSession, sessionOf, type Session } from './browser_se
 import { formSteps, leadingOn, only, pageHeaders, sendOn, sendPage } from './page.ts'
 import { pageErrors, PageRefused } from './page_errors.ts'
 import type { Arrived, AtBank } from './stage.ts'
+import { exactRouter } from './resource.ts'
 
 /** A second “continue” within this time is the same one; later it is a customer who came back from the bank. */
 const double_click_ms = 3_000
@@ -31,7 +32,7 @@ export function authorizeRoutes(deciding: Deciding): Router {
   const { broker } = deciding
   const page = [...pageHeaders(broker, { referrer: 'same-origin' }), leadingOn(broker)]
   const form = [...page, ...formSteps(broker)]
-  const router = Router()
+  const router = exactRouter()
   router.get('/oauth/authorize', ...page, arrive(broker))
   router.post('/oauth/authorize/continue', ...form, goToBank(broker))
   router.post('/oauth/authorize/cancel', ...form, cancel(deciding))

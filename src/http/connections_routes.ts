@@ -1,4 +1,4 @@
-import { Router, type Request } from 'express'
+import type { Request, Router } from 'express'
 import type { Broker } from '../broker/broker.ts'
 import { lastArrival } from '../broker/last_arrival.ts'
 import { narrowConsent } from '../broker/narrow_consent.ts'
@@ -13,12 +13,13 @@ import { enterSession, formToken, leaveSession, sessionOf } from './browser_sess
 import { formOf, formSteps, leadingOn, only, pageHeaders, sendOn, sendPage } from './page.ts'
 import { ownConnection, requireOwner, type Owner } from './connections_owner.ts'
 import { pageErrors } from './page_errors.ts'
+import { exactRouter } from './resource.ts'
 
 /** Where a customer sees every connection of a bank login, and ends or narrows it in one step. */
 export function connectionsRoutes(broker: Broker): Router {
   const page = pageHeaders(broker, { referrer: 'same-origin' })
   const form = [...page, ...formSteps(broker)]
-  const router = Router()
+  const router = exactRouter()
   router.get('/connections', ...page, leadingOn(broker), async (req, res) => {
     const session = await sessionOf(broker, req)
     const csrf = formToken(broker, req, res)

@@ -1,4 +1,4 @@
-import { Router, type Request } from 'express'
+import type { Request, Router } from 'express'
 import type { Broker } from '../broker/broker.ts'
 import { entriesOfConsent, proveOfConsent, proveSumOfConsent } from '../broker/consent_entries.ts'
 import { countedEntries } from '../broker/prove_sums.ts'
@@ -10,14 +10,15 @@ import { bankOf } from './bank_login.ts'
 import { ownConnection, requireOwner } from './connections_owner.ts'
 import { only, pageHeaders, sendPage } from './page.ts'
 import { customerNotices, errorPages, PageRefused } from './page_errors.ts'
+import { exactRouter } from './resource.ts'
 
 /** Entries on one page. */
-export const page_entries = 50
+export const page_entries = 25
 
 /** Where a customer sees what the ledger says of a connection, and takes the proofs along. */
 export function consentEntriesRoutes(broker: Broker): Router {
   const page = pageHeaders(broker, { referrer: 'same-origin' })
-  const router = Router()
+  const router = exactRouter()
   router.get('/connections/:consent/entries', ...page, async (req, res) => {
     const { bank, consent, recipient } = await ownConsent(broker, req)
     const before = beforeIn(req)
@@ -90,6 +91,6 @@ function must<T>(value: T | undefined): T {
 const noSuchEntry = () =>
   new PageRefused(404, {
     title: 'There is no such entry',
-    what: 'The address names no entry about this connection, or one that the published totals do not count yet.',
-    todo: 'Go back to your connections, and open what was recorded from there.',
+    what: 'The address names no entry about this connection, or one that witnesses have not signed for, or the published totals do not count, yet.',
+    todo: 'Go back to your connections, and open what was recorded from there. A new entry may need some minutes.',
   })

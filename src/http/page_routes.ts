@@ -1,4 +1,4 @@
-import { Router } from 'express'
+import type { Router } from 'express'
 import helmet from 'helmet'
 import type { Authorization } from '../authorization/authorization.ts'
 import { policy_path } from '../authorization/resource_metadata.ts'
@@ -16,11 +16,12 @@ import { pageHeaders, sendPage } from './page.ts'
 import { pageErrors } from './page_errors.ts'
 import { pointerRoutes, returnToPointer } from './pointer_routes.ts'
 import { giveVerifier } from './verifier_files.ts'
+import { exactRouter } from './resource.ts'
 
 /** Every page, what pages load, and the one address that banks send browsers back to. */
 export function pageRoutes(broker: Broker, authorization: Authorization): Router {
   const deciding = { broker, authorization }
-  const router = Router()
+  const router = exactRouter()
   router.use(consoleRoutes(broker))
   router.use(authorizeRoutes(deciding), connectionsRoutes(broker), consentEntriesRoutes(broker))
   router.use(pointerRoutes(broker))

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { Router, type Request, type RequestHandler } from 'express'
+import type { Request, RequestHandler, Router } from 'express'
 import type { Broker } from '../broker/broker.ts'
 import { bankOfPointer, openPointer, pointer_form, showDelivery } from '../broker/deliver.ts'
 import { lastArrival } from '../broker/last_arrival.ts'
@@ -22,6 +22,7 @@ import {
 import { formSteps, leadingOn, pageHeaders, sendOn, sendPage } from './page.ts'
 import { pageErrors, PageRefused } from './page_errors.ts'
 import { dropAfter } from './send_released.ts'
+import { exactRouter } from './resource.ts'
 
 /**
  * The page behind a pointer. A pointer is never a credential: opened, it shows and consumes nothing and is not even looked up.
@@ -30,7 +31,7 @@ import { dropAfter } from './send_released.ts'
 export function pointerRoutes(broker: Broker): Router {
   const page = pageHeaders(broker, { referrer: 'no-referrer' })
   const form = [...page, ...formSteps(broker)]
-  const router = Router()
+  const router = exactRouter()
   router.get('/d/:pointer', ...page, (req, res) => {
     const csrf = formToken(broker, req, res)
     sendPage(res, pointerPage({ pointer: pointerOf(req), csrf }))

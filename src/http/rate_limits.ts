@@ -20,6 +20,8 @@ const groups = {
   revocation: { address: 6_000 },
   /** The other pages. Many customers share the address of a mobile network. */
   pages: { address: 3_000 },
+  /** What was recorded of a customer's connection, and its proofs: each is a search, or many hashes. */
+  record: { address: 600 },
   /** What is public and the same for everyone, most of it from a cache. */
   files: { address: 12_000 },
   /** For whoever runs the broker. */
@@ -74,7 +76,7 @@ const routes: readonly (RouteFacts & { readonly method?: string; readonly path: 
   { path: /^\/ledger\/[^/]+\/statements$/, group: 'calls', surface: 'resource' },
   { path: /^\/ledger\//, group: 'files', surface: 'resource' },
   { path: /^\/audit\//, group: 'audit', surface: 'resource' },
-  { path: /^\/connections\/[^/]+\/entries(\/|$)/, group: 'pages', surface: 'page' },
+  { path: /^\/connections\/[^/]+\/entries(\/|$)/, group: 'record', surface: 'page' },
   { path: /^\/connections(\/|$)/, group: 'revocation', surface: 'page' },
   { path: /^\/banks\/[^/]+\/callback$/, group: 'revocation', surface: 'page' },
   { path: /^\/d\/[^/]+\/stop$/, group: 'revocation', surface: 'page' },

@@ -39,8 +39,8 @@ export function formatTlogProof({ extra, index, proof, checkpoint }: TlogProof):
   return `${lines.join('\n')}\n\n${checkpoint}`
 }
 
-/** Whether a text begins as a tlog-proof does. */
-export const isTlogProof = (text: string): boolean => text.startsWith(`${header}\n`)
+/** Whether a text begins as a tlog-proof that carries its entry does. */
+export const carriesEntry = (text: string): boolean => text.startsWith(`${header}\nextra `)
 
 /**
  * Parses the file by its form alone; `checkTlogProof` says what it is worth. Throws `tlog_proof` or

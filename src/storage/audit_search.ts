@@ -140,3 +140,18 @@ export function searchStatement(
     }
   return { sql: `select e.n from audit_entries e where ${among}${range('e')}`, bindings }
 }
+
+/** Whether an entry is found under a consent. */
+export async function isIndexedUnder(
+  db: Database,
+  bank: string,
+  { consent, n }: { consent: string; n: number },
+): Promise<boolean> {
+  return inBank(db, bank, async (tx) => {
+    const { rows } = await tx.raw<{ rows: unknown[] }>(
+      'select from audit_entries where bank_id = ? and n = ? and consent_id = ?',
+      [bank, n, consent],
+    )
+    return rows.length > 0
+  })
+}

@@ -19,15 +19,15 @@ export function checkEntryProof(file: string, trust: Trust): Verdict {
   })
 }
 
-/** Where an entry about a consent stands among those about the same one: `prev` leads from each to the one before. */
+/** What an entry about a consent says of its place among those about the same one: `prev` leads from each to the one before. */
 function placeInWords(entry: Entry): string[] {
   const consent = consentOf(entry)
   if (consent === undefined) return []
   const before = 'prev' in entry.body ? entry.body.prev : undefined
   return [
     before === undefined
-      ? `It is the first entry about the consent ${consent}.`
-      : `The entry before it about the consent ${consent} is entry ${before}.`,
+      ? `It says that it is the first entry about the consent ${consent}.`
+      : `It says that the entry before it about the consent ${consent} is entry ${before}.`,
   ]
 }
 
@@ -35,6 +35,8 @@ const unprovenBy = (entry: Entry): string[] => [
   'What an entry says is what was recorded; that it is true, no ledger proves. Its time is by the clock of the broker.',
   ...(consentOf(entry) === undefined
     ? []
-    : ['Whether entries about the same consent came after it, this does not say.']),
+    : [
+        'Whether that is so, and whether entries about the same consent came after it, only the whole ledger shows.',
+      ]),
   ...(entry.kind === 'release' ? [neverProven.releases] : []),
 ]

@@ -95,18 +95,36 @@ async function findProofs(files: Files): Promise<readonly Found[]> {
   return found
 }
 
-/** What a file proves, it proves by cosignatures that are recent enough, where that is asked for. */
-function checkedProof(report: ProofReport, { freshness, policy }: Checking): Checked {
+/**
+ * What a file proves, it proves by cosignatures that are recent enough, where that is asked for. What it cannot be compared with, and
+ * that nobody cosigned it, is said.
+ */
+function checkedProof(report: ProofReport, how: Checking): Checked {
+  const { freshness, policy, earlier = [], bankKey } = how
+  const { ledger } = report
   const stale =
-    report.ledger === undefined || freshness === undefined
+    ledger === undefined || freshness === undefined
       ? []
-      : compareAge(report.ledger, freshness, policy).map(({ detail }) => detail)
-  const said =
-    stale.length === 0
-      ? report
-      : { ...report, verified: false, findings: [...report.findings, ...stale] }
+      : compareAge(ledger, freshness, policy).map(({ detail }) => detail)
+  const open = [
+    ...(ledger?.cosigners.length === 0 ? [notCompared.witnesses] : []),
+    ...(earlier.length > 0 ? [notCompared.earlier] : []),
+    ...(bankKey === undefined ? [] : [notCompared.bankKey]),
+  ]
+  const said = {
+    ...report,
+    verified: report.verified && stale.length === 0,
+    findings: [...report.findings, ...stale],
+    unproven: [...report.unproven, ...open],
+  }
   return { verified: said.verified, text: proofText(said), json: said }
 }
+
+const notCompared = {
+  witnesses: 'No witness cosigned it: others may have been told otherwise.',
+  earlier: 'The checkpoint that you kept was not compared with: that takes the whole ledger.',
+  bankKey: 'The key of the bank was not compared with: that takes the whole ledger.',
+} as const
 
 /** Every checkpoint that an archive kept was signed: the ledger has to stand by each. */
 async function archivedNotes(files: Files): Promise<Text[]> {

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from '../ledger/json_object.ts'
-import { isTlogProof } from '../merkle/tlog_proof.ts'
+import { carriesEntry } from '../merkle/tlog_proof.ts'
 import { checkEntryProof } from './entry_proof.ts'
 import { checkReport } from './range_report.ts'
 import { ledgerRows, printable, row } from './report_text.ts'
@@ -44,7 +44,7 @@ const kinds: readonly {
   },
   {
     what: 'entry proof',
-    is: ({ text }) => isTlogProof(text),
+    is: ({ text }) => carriesEntry(text),
     check: ({ text }, trust) => checkEntryProof(text, trust),
   },
 ]

@@ -210,3 +210,12 @@ export const printable = (line: string) =>
     const code = character.codePointAt(0) ?? 0
     return `\\u{${code.toString(16)}}`
   })
+
+/** A line of JSON that no terminal takes orders from either: what a file says may be anything. */
+export const printableJson = (value: unknown): string =>
+  JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>
+    Array.from({ length: character.length }, (_, i) => {
+      const unit = character.charCodeAt(i)
+      return `\\u${unit.toString(16).padStart(4, '0')}`
+    }).join(''),
+  )

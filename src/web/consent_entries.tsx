@@ -67,9 +67,9 @@ export function consentEntriesPage({
         <section aria-labelledby="check">
           <h2 id="check">Check it without us</h2>
           <p>
-            A proof is a small file. It shows that the entry stands in the ledger, under the
-            signature of the ledger and of the witnesses that watch over it. A second one shows that
-            the ledger’s published totals count it; there is one once the next totals are published.
+            A proof is a small file. It shows that the entry stands in the ledger, under its
+            signature and those of its witnesses, if it has any. A second one shows that the
+            ledger’s published totals count it; there is one once the next totals are published.
           </p>
           <p>
             Open proofs with <a href="/web/verifier/verify.html">the verifier</a>, a page to keep,
@@ -78,8 +78,10 @@ export function consentEntriesPage({
             your bank whether these keys are the right ones.
           </p>
           <p class="small soft">
-            The ledger names no people. Keep the proofs to yourself all the same: they show that
-            this access is yours.
+            An entry says what was allowed, not that it arrived. What is about your bank’s whole
+            ledger is not listed here: who was approved, and when auditors looked into it. The
+            ledger names no people. Keep the proofs to yourself all the same: they show that this
+            access is yours.
           </p>
         </section>
       </>

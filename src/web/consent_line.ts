@@ -32,8 +32,8 @@ const lines: { readonly [K in Kind]?: (body: Bodies[K], recipient: NamedRecipien
     cause === 'term' ? 'Access ended at its end date.' : 'Access ended because it was never used.',
   release: (body, { legalName }) =>
     body.to === 'data_subject'
-      ? `You were shown ${what(body)}.`
-      : `${legalName} was given ${what(body)}.`,
+      ? `You were allowed to see ${what(body)} here.`
+      : `${legalName} was allowed to see ${what(body)}.`,
   refusal: ({ client, count: times, reason }, { id, legalName }) =>
     `${client === id ? legalName : client} asked and got nothing, ${count(times, 'time')}: ${isRefusalReason(reason) ? because[reason] : reason.replaceAll('_', ' ')}.`,
 }

@@ -255,7 +255,7 @@ inBrowser('in a browser', () => {
       await app.broker.signer.sign(bank)
       await indexLedger(app.broker, bank)
       await page.click('#connection-0 a')
-      expect(await page.textContent('main')).toContain('You were shown')
+      expect(await page.textContent('main')).toContain('You were allowed to see')
       expect(await faults()).toEqual(none)
 
       await page.goto(`${issuer}/connections`)

@@ -37,6 +37,24 @@ const timesIn = (page: Visit) =>
   [...page.text.matchAll(/<time datetime="([^"]*)"/g)].map(([, at]) => Date.parse(at ?? ''))
 
 describe('the connections page', () => {
+  it.each([
+    '/Connections',
+    '/connections/',
+    '/connections/a.b/Entries',
+    '/connections/a.b/entries/',
+    '/oauth/Authorize',
+    '/oauth/authorize/',
+    '/Policy',
+    '/D/a.b',
+    '/Banks/citi/callback',
+    '/web/Verifier/verify.html',
+  ])(
+    'is, as every page, under no other spelling, which would count against another limit: %s',
+    async (path) => {
+      expect((await app.browser().get(path)).status).toBe(404)
+    },
+  )
+
   it('asks for the bank first, and the bank for nothing but who it is', async () => {
     const browser = app.browser()
     const picker = await browser.get('/connections')

@@ -131,9 +131,9 @@ describe('what was recorded of a connection', () => {
     expect(linesOf(await browser.get(own(pushed)))).toHaveLength(1)
   })
 
-  it('is counted as a page, and never against the way to end access', () => {
+  it('is counted by itself, and never against the way to end access', () => {
     for (const path of ['/connections/a.b/entries', '/connections/a.b/entries/7/sum'])
-      expect(routeFacts('GET', path)).toMatchObject({ group: 'pages', surface: 'page' })
+      expect(routeFacts('GET', path)).toMatchObject({ group: 'record', surface: 'page' })
     expect(routeFacts('GET', '/connections').group).toBe('revocation')
   })
 })
