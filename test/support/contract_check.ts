@@ -1,4 +1,4 @@
-import type { Ajv2020 } from 'ajv/dist/2020.js'
+import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020.js'
 import { openValidators, readDocument, schemaAt, type OpenApi } from '../../src/http/contract.ts'
 
 /** An answer as a client sees it. */
@@ -30,7 +30,7 @@ interface Reference {
  */
 export function contractCheck(): (method: string, path: string, answer: Answer) => void {
   const document = closed(readDocument())
-  const validators = openValidators(document)
+  const validators = remembering(openValidators(document))
   const operations = Object.entries(document.paths)
     .flatMap(([template, item]) =>
       Object.keys(item).map((method) => ({ template, method, matches: matcher(template) })),
@@ -53,6 +53,24 @@ export function contractCheck(): (method: string, path: string, answer: Answer) 
 const matcher = (template: string): RegExp =>
   new RegExp(`^${template.replace(/\{(tile|bundle)\}/, '.+').replace(/\{\w+\}/g, '[^/]+')}$`)
 
+interface Validators {
+  /** The check of a schema, compiled once: Ajv itself tells schemas apart by the object that they are. */
+  at(schema: Reference): ValidateFunction
+  errorsText(errors: ValidateFunction['errors']): string
+}
+
+function remembering(ajv: Ajv2020): Validators {
+  const compiled = new Map<string, ValidateFunction>()
+  return {
+    at(schema) {
+      const validate = compiled.get(schema.$ref) ?? ajv.compile(schema)
+      compiled.set(schema.$ref, validate)
+      return validate
+    },
+    errorsText: (errors) => ajv.errorsText(errors),
+  }
+}
+
 /** What clients act on. Others are for browsers, or everywhere the same. */
 const ourHeaders = [
   ...['access-control-allow-origin', 'allow', 'cache-control', 'countersign-entry', 'dpop-nonce'],
@@ -61,7 +79,7 @@ const ourHeaders = [
 
 function checkHeaders(
   document: OpenApi,
-  validators: Ajv2020,
+  validators: Validators,
   { at, described, answer }: { at: readonly string[]; described: Described; answer: Answer },
 ): void {
   const names = Object.keys(described.headers ?? {})
@@ -72,21 +90,21 @@ function checkHeaders(
     const header = resolve<Header>(document, [...at, 'headers', name])
     const value = answer.headers[name.toLowerCase()]
     if (value === undefined && header.value?.required !== true) continue
-    const validate = validators.compile(schemaAt(...header.at, 'schema'))
+    const validate = validators.at(schemaAt(...header.at, 'schema'))
     if (!validate(value))
       throw new Error(`${name}: ${String(value)} ${validators.errorsText(validate.errors)}`)
   }
 }
 
 function checkBody(
-  validators: Ajv2020,
+  validators: Validators,
   { at, described, answer }: { at: readonly string[]; described: Described; answer: Answer },
 ): void {
   const types = Object.keys(described.content ?? {})
   if (types.length === 0 && answer.type === '') return
   if (!types.includes(answer.type)) throw new Error(`${at.join('/')} is not ${answer.type}`)
   if (!answer.type.endsWith('json')) return
-  const validate = validators.compile(schemaAt(...at, 'content', answer.type, 'schema'))
+  const validate = validators.at(schemaAt(...at, 'content', answer.type, 'schema'))
   if (!validate(answer.body))
     throw new Error(
       `${at.join('/')}: ${validators.errorsText(validate.errors)}: ${JSON.stringify(answer.body)}`,
