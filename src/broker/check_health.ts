@@ -1,4 +1,6 @@
 import { unwitnessedMs } from '../storage/cosignatures.ts'
+import { readLeaves } from '../storage/ledgers.ts'
+import { lostWords } from '../storage/lost_entries.ts'
 import { unsignedMs } from '../storage/signed.ts'
 import { limits } from './append.ts'
 import type { Broker } from './broker.ts'
@@ -18,12 +20,16 @@ export async function checkHealth(broker: Broker): Promise<Unhealthy[]> {
   return (await Promise.all(checks)).flat()
 }
 
-/** The banks of whose ledgers this process looked for signed entries that are nowhere. */
-export function checkLost({ db, bankPort }: Broker): Unhealthy[] {
-  return [...bankPort.banks.keys()].flatMap((bank) => {
-    const why = db.lost?.whyOf(bank)
-    return why === undefined ? [] : [{ bank, why }]
+/** The banks of whose ledgers this process found signed entries that cannot be had, and cannot still. */
+export async function checkLost({ db, bankPort }: Broker): Promise<Unhealthy[]> {
+  const checks = [...bankPort.banks.keys()].map(async (bank) => {
+    const lost = db.lost?.someOf(bank)
+    // Read again, which takes back what was noted of them, if they are there by now.
+    if (lost !== undefined) await readLeaves(db, bank, { at: lost.ns }).catch(() => undefined)
+    const still = db.lost?.someOf(bank)
+    return still === undefined ? [] : [{ bank, why: lostWords(still.ns, still.why) }]
   })
+  return (await Promise.all(checks)).flat()
 }
 
 /** How long a quorum may be behind before someone should look, ms. */

@@ -35,7 +35,7 @@ export function healthRoutes(broker: Broker, metrics: Metrics): Router {
 }
 
 async function healthOf(broker: Broker) {
-  const lost = checkLost(broker)
+  const lost = await checkLost(broker)
   try {
     const ledgers = await checkHealth(broker)
     const status = ledgers.length + lost.length === 0 ? 'ok' : 'unavailable'

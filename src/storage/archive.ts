@@ -16,7 +16,7 @@ export interface Archive {
    * whoever writes at the same time: other bytes throw `ArchiveConflict`. Whether it was made by this call.
    */
   put(path: string, bytes: Uint8Array): Promise<boolean>
-  /** The file; undefined where there is none. One longer than `bytesMax` throws `ArchiveUnavailable`. */
+  /** The file; undefined where there is none. One longer than `bytesMax` throws `ArchiveConflict`: it is none of ours. */
   get(path: string, bytesMax: number): Promise<Uint8Array | undefined>
   /** The paths of all files under a folder's path, which ends in `/`, in the order of their bytes; with `after`, those after it. */
   list(folder: string, after?: string): AsyncIterable<string>

@@ -166,7 +166,7 @@ const isAws = (host: string, bucket: string) =>
     host.startsWith(`${bucket}.`) ? host.slice(bucket.length + 1) : host,
   )
 
-class TooLong extends ArchiveUnavailable {}
+class TooLong extends Error {}
 
 async function collect(
   body: AsyncIterable<Uint8Array> | undefined,
@@ -191,7 +191,8 @@ function statusOf(error: unknown): number | undefined {
 }
 
 function unavailable(place: string, path: string, error: unknown): Error {
-  if (error instanceof ArchiveUnfit || error instanceof TooLong) return error
+  if (error instanceof ArchiveUnfit) return error
+  if (error instanceof TooLong) return new ArchiveConflict(place, path)
   const why = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   return new ArchiveUnavailable(`${place}: ${path}: ${why}`, { cause: error })
 }

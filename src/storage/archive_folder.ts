@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { equalBytes } from '../merkle/hash.ts'
-import { ArchiveConflict, ArchiveUnavailable, type Archive } from './archive.ts'
+import { ArchiveConflict, type Archive } from './archive.ts'
 import { errorCode } from './error_code.ts'
 import { makeFile, syncFolder } from './new_file.ts'
 
@@ -31,8 +31,7 @@ export function archiveFolder(place: string): Archive {
       const file = join(root, path)
       try {
         const found = await stat(file)
-        if (found.size > bytesMax)
-          throw new ArchiveUnavailable(`${place}: ${path} is longer than ${bytesMax} bytes`)
+        if (found.size > bytesMax) throw new ArchiveConflict(place, path)
         return await readFile(file)
       } catch (error) {
         if (errorCode(error) === 'ENOENT') return undefined

@@ -38,21 +38,28 @@ export async function readDetached(
     return rows.map(({ n, hash }) => ({ n: Number(n), hash }))
   })
   const found: (readonly [number, Buffer])[] = []
-  for (const index of new Set(wanted.map(({ n }) => Math.floor(n / tileWidth)))) {
-    const bundle = await readArchivedBundle(archive, bank, index)
-    if (bundle === undefined) continue
-    for (const { n, hash } of wanted.filter((one) => Math.floor(one.n / tileWidth) === index)) {
-      const leaf = Buffer.from(bundle[n % tileWidth] ?? [])
-      if (!equalBytes(leafHash(nodeHasher, leaf), hash)) {
-        const conflict = new ArchiveConflict(archive.place, bundlePath(bank, index))
-        lost?.note(bank, { ns: [n], why: conflict.message })
-        throw conflict
+  for (const index of new Set(wanted.map(bundleOf))) {
+    const ofBundle = wanted.filter((one) => bundleOf(one) === index)
+    try {
+      const bundle = await readArchivedBundle(archive, bank, index)
+      if (bundle === undefined) continue
+      for (const { n, hash } of ofBundle) {
+        const leaf = Buffer.from(bundle[n % tileWidth] ?? [])
+        if (!equalBytes(leafHash(nodeHasher, leaf), hash))
+          throw new ArchiveConflict(archive.place, bundlePath(bank, index))
+        found.push([n, leaf])
       }
-      found.push([n, leaf])
+    } catch (error) {
+      // Whoever can write there must not be able to hide a loss behind bytes that cannot be read.
+      if (error instanceof ArchiveConflict)
+        lost?.note(bank, { ns: ofBundle.map(({ n }) => n), why: error.message })
+      throw error
     }
   }
   return found
 }
+
+const bundleOf = ({ n }: { readonly n: number }) => Math.floor(n / tileWidth)
 
 /** The 256 entries of a full bundle in an archive; undefined where it has none. Throws `ArchiveConflict` where it is malformed. */
 export async function readArchivedBundle(

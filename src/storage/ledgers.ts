@@ -66,6 +66,7 @@ export async function readLeaves(db: Database, bank: string, which: Which): Prom
       indexesOf(which, signed).filter((n) => !found.has(n)),
     )
   }
+  db.lost?.found(bank, found.keys())
   return [...found].toSorted(([a], [b]) => a - b).map(([, leaf]) => leaf)
 }
 

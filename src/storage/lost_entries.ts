@@ -5,34 +5,58 @@ export class EntriesLost extends Error {
   override readonly name = 'EntriesLost'
 }
 
-/** What a process has found lost of its ledgers, until it is started again. */
+/** What a process has found lost of its ledgers, as long as it is. */
 export interface LostEntries {
-  /** Notes entries that were looked for and are nowhere. An alarm, once for each 256 indexes of a ledger, however often one looks. */
+  /**
+   * Notes entries that were looked for and cannot be had. An alarm, once for each 256 indexes of a ledger and each reason, however
+   * often one looks.
+   */
   note(bank: string, lost: { readonly ns: readonly number[]; readonly why: string }): void
-  /** What was said first of a bank's; undefined when nothing is known to be lost. */
-  whyOf(bank: string): string | undefined
+  /** Takes back what was noted of entries that were read after all. */
+  found(bank: string, ns: Iterable<number>): void
+  /** Some of a bank's that are known to be lost, at most 256; undefined when none are. */
+  someOf(bank: string): { readonly ns: readonly number[]; readonly why: string } | undefined
 }
 
 /** Runs of indexes that an alarm names. */
 const runs_max = 4
 
 export function openLostEntries(alarm: (bank: string, why: string) => void): LostEntries {
-  const noted = new Set<string>()
-  const first = new Map<string, string>()
+  interface Noted {
+    readonly bank: string
+    readonly why: string
+    readonly ns: Set<number>
+  }
+  const all = new Map<string, Noted>()
   return {
     note(bank, { ns, why }) {
-      const fresh = ns.filter((n) => !noted.has(placeOf(bank, n)))
-      if (fresh.length === 0) return
-      for (const n of fresh) noted.add(placeOf(bank, n))
-      const said = lostWords(fresh, why)
-      if (!first.has(bank)) first.set(bank, said)
-      alarm(bank, said)
+      const fresh = ns.filter((n) => !all.has(nameOf(bank, n, why)))
+      for (const n of ns) {
+        const name = nameOf(bank, n, why)
+        const noted = all.get(name) ?? { bank, why, ns: new Set() }
+        all.set(name, noted)
+        noted.ns.add(n)
+      }
+      if (fresh.length > 0) alarm(bank, lostWords(fresh, why))
     },
-    whyOf: (bank) => first.get(bank),
+    found(bank, ns) {
+      if (all.size === 0) return
+      const read = new Set(ns)
+      for (const [name, noted] of all) {
+        if (noted.bank !== bank) continue
+        for (const n of noted.ns) if (read.has(n)) noted.ns.delete(n)
+        if (noted.ns.size === 0) all.delete(name)
+      }
+    },
+    someOf(bank) {
+      const noted = [...all.values()].find((one) => one.bank === bank)
+      return noted && { ns: [...noted.ns], why: noted.why }
+    },
   }
 }
 
-const placeOf = (bank: string, n: number) => `${bank} ${Math.floor(n / tileWidth)}`
+const nameOf = (bank: string, n: number, why: string) =>
+  JSON.stringify([bank, Math.floor(n / tileWidth), why])
 
 /** Which entries are lost, for people. */
 export function lostWords(ns: readonly number[], why: string): string {

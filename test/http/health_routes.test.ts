@@ -74,7 +74,7 @@ describe('when a ledger must not be signed any more', () => {
 })
 
 describe('when a signed entry is gone', () => {
-  it('is an alarm, once however many look for it, and says of which bank and which', async () => {
+  it('is an alarm, once however many look for it, says of which bank and which, and ends when it is put back', async () => {
     const { broker } = api
     const token = await api.auditorToken('ledger:read', otherBank)
     await broker.signer.sign(otherBank)
@@ -82,6 +82,9 @@ describe('when a signed entry is gone', () => {
     await api.call('get', path, token).expect(200)
     await withClient(database.ownerUrl, async (client) => {
       await client.query('alter table entries disable trigger user')
+      await client.query(
+        `create table kept as select * from entries where bank_id = '${otherBank}' and n = 0`,
+      )
       await client.query('delete from entries where bank_id = $1 and n = 0', [otherBank])
       await client.query('alter table entries enable trigger user')
     })
@@ -95,6 +98,12 @@ describe('when a signed entry is gone', () => {
     expect(broker.alarms.slice(said)).toEqual([`${otherBank}: ${why}`])
     const { body } = await api.call('get', '/health').expect(503)
     expect(body).toMatchObject({ status: 'unavailable', lost: [{ bank: otherBank, why }] })
+
+    await withClient(database.ownerUrl, (client) =>
+      client.query('insert into entries select * from kept'),
+    )
+    // That releases of the first bank are stopped is another matter.
+    expect((await api.call('get', '/health')).body.lost).toEqual([])
   })
 
   it('is none where an entry is asked for that is not there yet', async () => {

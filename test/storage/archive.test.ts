@@ -126,7 +126,7 @@ describe.each([
     await archive.put('long', Buffer.alloc(limits.file_bytes_max))
     expect(await archive.get('long', limits.file_bytes_max)).toHaveLength(limits.file_bytes_max)
     await expect(archive.get('long', limits.file_bytes_max - 1)).rejects.toBeInstanceOf(
-      ArchiveUnavailable,
+      ArchiveConflict,
     )
     await expect(archive.put('more', Buffer.alloc(limits.file_bytes_max + 1))).rejects.toThrow(
       RangeError,

@@ -207,10 +207,15 @@ describe('detaching entries', () => {
     await expect(
       readLeaves({ ...broker.db, archive: silent }, 'citi', { from: 0, to: 10 }),
     ).rejects.toThrow(ArchiveUnavailable)
-    // One alarm for the range, and none for an archive that does not answer.
-    expect(broker.alarms.slice(said)).toEqual([expect.stringContaining('entries 300 to 309')])
     await archive().put(pathOf('citi', 1), Buffer.from('junk'))
     await expect(readLeaves(withArchive().db, 'citi', range)).rejects.toThrow(ArchiveConflict)
+    await expect(readLeaves(withArchive().db, 'citi', range)).rejects.toThrow(ArchiveConflict)
+    // One alarm for each reason, and none for an archive that does not answer.
+    expect(broker.alarms.slice(said)).toEqual(
+      ['no archive is configured', 'in neither', 'holds other bytes'].map((why) =>
+        expect.stringMatching(new RegExp(`entries 300 to 309: .*${why}`)),
+      ),
+    )
     await expect(readLeaves(broker.db, 'citi', { from: 768, to: 771 })).resolves.toHaveLength(3)
   })
 
