@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -9,8 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Browser, BrowserContext, Page, Route } from 'playwright-core'
 import { chromiumPath, launchChromium } from '../support/chromium.ts'
 import { bank, consoleApp, type ConsoleApp } from '../support/console_app.ts'
-
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+import { noFaults, pageFaults } from '../support/page_faults.ts'
 
 let app: ConsoleApp
 let browser: Browser
@@ -307,13 +305,7 @@ inBrowser('the console, in a browser', () => {
         await page.goto(`${app.issuer}/console/${bank}${place}`)
         await page.waitForSelector(ready)
         for (const summary of await page.$$('main summary')) await summary.click()
-        await page.addScriptTag({ path: axe })
-        const faults =
-          await page.evaluate(`axe.run({ resultTypes: ['violations'] }).then(({ violations }) => ({
-          violations: violations.map(({ id, impact, nodes }) => [id, impact, nodes.map(({ html }) => html)]),
-          overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        }))`)
-        expect([place, faults]).toEqual([place, { violations: [], overflow: 0 }])
+        expect([place, await pageFaults(page)]).toEqual([place, noFaults])
       }
       await context.close()
     })

@@ -1,5 +1,4 @@
 import { createServer, type Server } from 'node:http'
-import { createRequire } from 'node:module'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { exportJWK, generateKeyPair } from 'jose'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
@@ -11,8 +10,7 @@ import { openBankPort } from '../../src/banks/port.ts'
 import { chromiumPath, launchChromium } from '../support/chromium.ts'
 import { listening } from '../support/listening.ts'
 import { bank as id, pageApp, type PageApp } from '../support/page_app.ts'
-
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+import { noFaults, pageFaults } from '../support/page_faults.ts'
 
 let app: PageApp
 let server: Server
@@ -165,24 +163,14 @@ inBrowser('the console in a browser', () => {
     })
     afterAll(() => context.close())
 
-    const faults = async () => {
-      await page.waitForLoadState()
-      await page.addScriptTag({ path: axe })
-      return page.evaluate(`axe.run({ resultTypes: ['violations'] }).then(({ violations }) => ({
-        violations: violations.map(({ id, impact, nodes }) => [id, impact, nodes.map(({ html }) => html)]),
-        overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      }))`)
-    }
-    const none = { violations: [], overflow: 0 }
-
     it('no page is hard to read, to hear or to operate, and none is too wide', async () => {
       await page.goto(`${issuer}/console`)
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
       await logIn(page, 'auditor')
       await page.waitForSelector('#console h1')
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
       await page.goto(`${issuer}/console/no-bank`)
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
     })
   })
 })

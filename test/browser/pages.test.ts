@@ -1,5 +1,4 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
-import { createRequire } from 'node:module'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { createDelivery } from '../../src/broker/deliver.ts'
@@ -7,13 +6,12 @@ import { indexLedger } from '../../src/broker/index_ledger.ts'
 import { findConsent } from '../../src/storage/consents.ts'
 import { chromiumPath, launchChromium } from '../support/chromium.ts'
 import { bank, pageApp, type PageApp } from '../support/page_app.ts'
+import { noFaults, pageFaults } from '../support/page_faults.ts'
 
 if (chromiumPath === undefined)
   process.stderr.write(
     'No browser tests: no chromium at /usr/bin/chromium, nor at CHROMIUM_PATH.\n',
   )
-
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
 /** The app and the sites around it, each at an origin of its own: a bank whose login lives elsewhere, a recipient, Messenger. */
 let app: PageApp
@@ -190,32 +188,21 @@ inBrowser('in a browser', () => {
     })
     afterAll(() => context.close())
 
-    /** What axe finds wrong with the page as it is, and how far it is too wide. */
-    const faults = async () => {
-      await page.waitForLoadState()
-      await page.addScriptTag({ path: axe })
-      return page.evaluate(`axe.run({ resultTypes: ['violations'] }).then(({ violations }) => ({
-        violations: violations.map(({ id, impact, nodes }) => [id, impact, nodes.map(({ html }) => html)]),
-        overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      }))`)
-    }
-    const none = { violations: [], overflow: 0 }
-
     it('no page is hard to read, to hear or to operate, and none is too wide', async () => {
       const pushed = await app.push({
         ...{ delivery: 'link_out', psid: String(width) },
         profile: 'A-Name-Without-A-Single-Space-That-Goes-On-And-On-And-On',
       })
       await page.goto(issuer + pushed.address)
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
       await page.click('#continue')
       await page.click('#login')
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
       await page.uncheck('#account-0')
       await page.uncheck('#account-1')
       await page.click('#approve')
       expect(await page.textContent('#problem')).toContain('Tick at least one')
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
       await page.check('#account-0')
       await page.check('#account-1')
       await page.click('#approve')
@@ -229,16 +216,16 @@ inBrowser('in a browser', () => {
       await page.click('#login')
       expect(await page.textContent('#disclosure')).toContain('This changes a permission')
       expect(await page.textContent('#shared-before')).toContain('Rainy days')
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
       await page.click('#decline')
       await page.waitForURL(`${messenger}/**`)
 
       await page.goto(`${issuer}/connections`)
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
       await page.click(`#bank-${bank}`)
       await page.click('#login')
       await page.click('summary')
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
 
       const { pointer } = await createDelivery(
         app.broker,
@@ -246,25 +233,25 @@ inBrowser('in a browser', () => {
         { clusters: ['ACCOUNT_BASIC', 'BALANCES', 'TRANSACTIONS'], hours: 1 },
       )
       await page.goto(`${issuer}/d/${pointer}`)
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
       await page.click('#show')
       expect(await page.textContent('main')).toContain('1,234.50 USD')
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
 
       await page.goto(`${issuer}/connections`)
       await app.broker.signer.sign(bank)
       await indexLedger(app.broker, bank)
       await page.click('#connection-0 a')
       expect(await page.textContent('main')).toContain('You were allowed to see')
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
 
       await page.goto(`${issuer}/connections`)
       await page.click('#revoke-all')
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
       await page.click('#back')
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
       await page.goto(`${issuer}/oauth/authorize`)
-      expect(await faults()).toEqual(none)
+      expect(await pageFaults(page)).toEqual(noFaults)
     })
   })
 })

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -9,8 +8,8 @@ import { verifyCommand } from '../../src/cli/verify.ts'
 import { chromiumPath, launchChromium } from '../support/chromium.ts'
 import { checkpointOf, writeLedgerFolder } from '../support/ledger_folder.ts'
 import { key, started } from '../verifier/stage.ts'
+import { noFaults, pageFaults } from '../support/page_faults.ts'
 
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 const address = pathToFileURL(resolve(import.meta.dirname, '../../dist/verify.html')).href
 
 const inBrowser = chromiumPath === undefined ? describe.skip : describe
@@ -166,17 +165,10 @@ inBrowser('the verifier as one page, opened from the disk', () => {
     'is easy to read, hear and operate at %i pixels, %s',
     async (width, colorScheme, name) => {
       await open({ bypassCSP: true, colorScheme, viewport: { width, height: 640 } })
-      const faults = async () => {
-        await page.addScriptTag({ path: axe })
-        return page.evaluate(`axe.run({ resultTypes: ['violations'] }).then(({ violations }) => ({
-        violations: violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
-        overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      }))`)
-      }
-      expect(await faults()).toEqual({ violations: [], overflow: 0 })
+      expect(await pageFaults(page)).toEqual(noFaults)
       await choose(name)
       await verify()
-      expect(await faults()).toEqual({ violations: [], overflow: 0 })
+      expect(await pageFaults(page)).toEqual(noFaults)
       await context.close()
     },
   )
