@@ -32,10 +32,11 @@ export async function startWitnesses(
   const started = await Promise.all(
     Object.entries(witnesses).map(async ([id, name], i) => {
       const key = join(folder, `${id}.key`)
-      if (!existsSync(key)) await writeFile(key, newWitnessKey(name), { mode: 0o600 })
-      const state = join(folder, `${id}.state`)
-      const argv = ['--key', key, '--policy', policy, '--state', state]
-      const init = existsSync(state) ? [] : ['--init']
+      const isNew = !existsSync(key)
+      if (isNew) await writeFile(key, newWitnessKey(name), { mode: 0o600 })
+      const argv = ['--key', key, '--policy', policy, '--state', join(folder, `${id}.state`)]
+      // A key that is not new may have cosigned, whatever became of its state.
+      const init = isNew ? ['--init'] : []
       const port = ['--port', String(firstPort + i)]
       const { child, first } = await startModule('sandbox/witness_main', {}, [
         ...argv,

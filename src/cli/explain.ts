@@ -14,6 +14,7 @@ import { ArchiveConflict, ArchiveUnavailable, ArchiveUnfit } from '../storage/ar
 import { EntriesLost } from '../storage/lost_entries.ts'
 import { NotDetached } from '../storage/detach.ts'
 import { PartChanged } from '../storage/sealed_parts.ts'
+import { StateUnfit } from '../storage/state_unfit.ts'
 import { BackupUnusable } from '../recovery/backup.ts'
 import { RestoreRefused } from '../recovery/restore_ledger.ts'
 import { SourceError } from '../verifier/source.ts'
@@ -41,6 +42,7 @@ const mendable = [
   RestoreRefused,
   BackupUnusable,
   PartChanged,
+  StateUnfit,
   SourceError,
 ]
 

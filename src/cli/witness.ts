@@ -5,6 +5,7 @@ import type { CosignedStore } from '../storage/cosigned.ts'
 import { openCosignedDatabase } from '../storage/cosigned_database.ts'
 import { openCosignedFiles } from '../storage/cosigned_files.ts'
 import { errorCode } from '../storage/error_code.ts'
+import { StateUnfit } from '../storage/state_unfit.ts'
 import { serveWitness, type Witnessing } from '../witness/server.ts'
 import { newWitnessKey, readWitnessKey } from '../witness/witness_key.ts'
 import {
@@ -111,6 +112,12 @@ async function recallOrBegin(
   { place, store }: State,
   { origins, init }: { origins: readonly string[]; init: boolean },
 ): Promise<void> {
+  await store.check().catch((error: unknown) => {
+    if (!(error instanceof StateUnfit)) throw error
+    throw new UsageError(
+      `${place} holds what is not understood: ${error.message}. It may be what this key cosigned, and is left as it is: do not remove it to begin here. If this key never cosigned, give it a place that holds nothing else. If it did, and its own state is nowhere else, make a new key with a new name: this one might cosign what it refused`,
+    )
+  })
   if (init) {
     if (await store.begin(origins)) return
     throw new UsageError(

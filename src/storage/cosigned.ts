@@ -3,6 +3,11 @@
  * and may be shared by several processes.
  */
 export interface CosignedStore {
+  /**
+   * Throws `StateUnfit` when the place holds anything that such a store does not make: it may be what this key cosigned, in a form
+   * that is not understood. For before it is begun, or read for the first time.
+   */
+  check(): Promise<void>
   /** Begins to remember logs of which this key cosigned nothing; false, and nothing is begun, when one of them was begun before. */
   begin(origins: readonly string[]): Promise<boolean>
   /**

@@ -13,10 +13,11 @@ export function openCosignedDatabase(
   const table = openOwnTable(url, {
     table: 'cosigned_checkpoints',
     columns:
-      'vkey text, origin text, version bigint not null, note text, primary key (vkey, origin)',
+      'vkey text not null, origin text not null, version bigint not null, note text, primary key (vkey, origin)',
     connections_max: 4,
   })
   return {
+    check: table.check,
     async begin(origins) {
       try {
         await table.query(

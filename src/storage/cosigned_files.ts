@@ -1,10 +1,15 @@
 import type { CosignedStore } from './cosigned.ts'
-import { addNumbered, folderOf, newestNumbered } from './numbered_files.ts'
+import { addNumbered, folderOf, foreignIn, newestNumbered } from './numbered_files.ts'
+import { StateUnfit } from './state_unfit.ts'
 
 /** What the key of `vkey` cosigned, in a folder that all witness processes of one machine share; each note is a new file. */
 export function openCosignedFiles(folder: string, vkey: string): CosignedStore {
   const own = (origin: string) => folderOf(folderOf(folder, vkey), origin)
   return {
+    async check() {
+      const found = await foreignIn(folder, 2)
+      if (found !== undefined) throw new StateUnfit(`there is ${found}, which no witness made`)
+    },
     async begin(origins) {
       for (const origin of origins)
         if ((await newestNumbered(own(origin))) !== undefined) return false

@@ -8,7 +8,7 @@ import { openOwnTable } from './own_table.ts'
 export function openMarkDatabase(url: string): MarkStore & { close(): Promise<void> } {
   const table = openOwnTable(url, {
     table: 'signed_marks',
-    columns: 'origin text primary key, size bigint not null, root text not null',
+    columns: 'origin text not null, size bigint not null, root text not null, primary key (origin)',
     connections_max: 2,
   })
   return {

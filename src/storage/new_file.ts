@@ -3,6 +3,10 @@ import { link, open, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { errorCode } from './error_code.ts'
 
+/** Whether a file is one that `makeFile` was killed over, by its name. */
+export const isUnnamed = (name: string): boolean =>
+  /^\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name)
+
 /**
  * Makes a file, durably, that is never seen half written; false when its name is taken. It is written under no name in the folder
  * `unnamed`, which is on the same disk, then named by `link`, which writes over nothing, whoever else tries at the same time.

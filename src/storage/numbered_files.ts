@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
+import type { Dirent } from 'node:fs'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorCode } from './error_code.ts'
-import { makeFile } from './new_file.ts'
+import { isUnnamed, makeFile } from './new_file.ts'
 
 /** How many superseded files stay beside the newest. */
 const kept = 8
@@ -44,13 +45,39 @@ export async function addNumbered(
   return true
 }
 
+/**
+ * The path of something that neither `folderOf` nor `addNumbered` made, in a folder that has `levels` levels of the former's above
+ * the latter's files; undefined when there is none.
+ */
+export async function foreignIn(folder: string, levels: number): Promise<string | undefined> {
+  for (const entry of await entriesOf(folder)) {
+    const path = join(folder, entry.name)
+    if (!(levels > 0 ? isFolderOf(entry) : isNumberedFile(entry))) return path
+    const found = levels > 0 ? await foreignIn(path, levels - 1) : undefined
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+const isFolderOf = (entry: Dirent) => entry.isDirectory() && /^[0-9a-f]{64}$/.test(entry.name)
+
+const isNumberedFile = (entry: Dirent) =>
+  entry.isFile() && (isNumber(entry.name) || isUnnamed(entry.name))
+
+const isNumber = (name: string) => /^(0|[1-9][0-9]*)$/.test(name)
+
 async function numbers(folder: string): Promise<number[]> {
+  return (await entriesOf(folder))
+    .map(({ name }) => name)
+    .filter(isNumber)
+    .map(Number)
+    .toSorted((a, b) => a - b)
+}
+
+/** None of a folder that is not there. */
+async function entriesOf(folder: string): Promise<Dirent[]> {
   try {
-    const names = await readdir(folder)
-    return names
-      .filter((name) => /^(0|[1-9][0-9]*)$/.test(name))
-      .map(Number)
-      .toSorted((a, b) => a - b)
+    return await readdir(folder, { withFileTypes: true })
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return []
     throw error

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { withClient } from '../../sandbox/postgres_database.ts'
 import { openMarkDatabase } from '../../src/storage/mark_database.ts'
 import { openMarkFiles } from '../../src/storage/mark_files.ts'
 import type { MarkStore } from '../../src/storage/marks.ts'
@@ -93,4 +94,19 @@ describe('marks in a folder', () => {
       ).toBe(false)
     },
   )
+})
+
+describe('a table that is there in another form', () => {
+  it('holds no marks', async () => {
+    const other = await testDatabase({ migrated: false })
+    await withClient(other.ownerUrl, (client) =>
+      client.query('create table signed_marks (origin text, size bigint, root text)'),
+    )
+    const marks = openMarkDatabase(other.ownerUrl)
+    const unfit = expect.objectContaining({ name: 'StateUnfit' })
+    await expect(marks.read('a')).rejects.toEqual(unfit)
+    await expect(marks.replace('a', undefined, { size: 1, root: rootOf(1) })).rejects.toEqual(unfit)
+    await marks.close()
+    await other.drop()
+  })
 })

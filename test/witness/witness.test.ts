@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { ChildProcess } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { endProcess, startModule } from '../../sandbox/module_process.ts'
 import { withClient } from '../../sandbox/postgres_database.ts'
 import { UsageError } from '../../src/cli/arguments.ts'
@@ -301,6 +301,105 @@ describe.each<[string, { state: readonly string[]; lose: () => Promise<unknown> 
     const started = starting.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
     for (const { end } of started) await end()
     expect(started).toHaveLength(1)
+  })
+})
+
+describe('a place that holds what no witness put there', () => {
+  const hex = 'a0'.repeat(32)
+  const formerly = join(createHash('sha256').update(origin).digest('hex'), '1')
+  const refused = (found: string): unknown =>
+    expect.objectContaining({ name: 'UsageError', message: expect.stringContaining(found) })
+  const call = (state: string) => [
+    ...['--key', join(folder, 'key'), '--policy', join(folder, 'policy'), '--state', state],
+  ]
+  const place = () => newFolder()[1] ?? ''
+  async function put(path: string) {
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, 'kept')
+  }
+
+  it('is started on by no command, and begun on by none', async () => {
+    const state = place()
+    await put(join(state, formerly))
+    for (const init of [[], ['--init']]) {
+      const { code, err } = await countersign({}, 'witness', ...call(state), ...init)
+      expect([code, err.split(', which')[0]]).toEqual([
+        2,
+        `${state} holds what is not understood: there is ${join(state, formerly)}`,
+      ])
+      expect(err).toContain('make a new key with a new name')
+    }
+    expect(await readdir(state, { recursive: true })).toEqual([dirname(formerly), formerly])
+  })
+
+  it.each([
+    [formerly],
+    ['notes'],
+    ['.hidden'],
+    ['1'],
+    [hex],
+    ['lost+found/notes'],
+    [`${hex}/notes`],
+    [`${hex}/.00000000-0000-4000-8000-000000000000`],
+    [`${hex}/${hex}/notes`],
+    [`${hex}/${hex}/01`],
+    [`${hex}/${hex}/1/notes`],
+  ])('is no state, with %s in it, whether or not there is a witness too', async (path) => {
+    const state = place()
+    const found = join(state, path)
+    const there = refused(`there is ${state}`)
+    await put(found)
+    expect(await startedOn(call(state))).toEqual(there)
+    expect(await startedOn([...call(state), '--init'])).toEqual(there)
+    expect(await readFile(found, 'utf8')).toBe('kept')
+
+    await rm(state, { recursive: true })
+    expect(await startedOn([...call(state), '--init'])).toEqual(['200', '422', '409'])
+    await put(found)
+    expect(await startedOn(call(state))).toEqual(there)
+    expect(await startedOn([...call(state), '--init'])).toEqual(there)
+    await rm(join(state, path.split('/')[0] ?? ''), { recursive: true })
+    expect(await startedOn(call(state))).toEqual(['409', '422', '409'])
+  })
+
+  it('is not one that is empty, nor one that a killed witness left a file in', async () => {
+    const state = place()
+    await mkdir(state)
+    expect(await startedOn(call(state))).toEqual(refused('holds nothing of'))
+    expect(await startedOn([...call(state), '--init'])).toEqual(['200', '422', '409'])
+    expect(await startedOn([...call(state), '--init'])).toEqual(refused('leave --init out'))
+    const files = await readdir(state, { recursive: true })
+    const first = join(state, files.find((file) => file.endsWith('/1')) ?? '')
+    await put(join(dirname(first), `.${randomUUID()}`))
+    expect(await startedOn(call(state))).toEqual(['409', '422', '409'])
+  })
+
+  const form = 'vkey text not null, origin text not null, version bigint not null, note text'
+  it.each([
+    ['origin text primary key, version bigint not null, note text not null'],
+    [form],
+    [`${form}, more text, primary key (vkey, origin)`],
+    [`${form}, primary key (origin)`],
+    [`${form.replace('bigint', 'integer')}, primary key (vkey, origin)`],
+  ])('is a table of (%s)', async (columns) => {
+    const other = await testDatabase({ migrated: false })
+    try {
+      await withClient(other.ownerUrl, async (client) => {
+        await client.query(`create table cosigned_checkpoints (${columns})`)
+      })
+      const url = join(folder, 'url of another form')
+      await writeFile(url, other.ownerUrl)
+      const argv = [...call('').slice(0, -2), '--state-url', url]
+      const there = refused('not understood: the table cosigned_checkpoints is there with (')
+      expect(await startedOn(argv)).toEqual(there)
+      expect(await startedOn([...argv, '--init'])).toEqual(there)
+      await withClient(other.ownerUrl, async (client) => {
+        const { rows } = await client.query('select from cosigned_checkpoints')
+        expect(rows).toEqual([])
+      })
+    } finally {
+      await other.drop()
+    }
   })
 })
 
