@@ -32,14 +32,28 @@ export const limits = {
 
 const about = (id: string) => `bank_token ${id}`
 
-/** Keeps tokens under this id, sealed under their link's key, and has them ended at the bank unless a grant claims them in time. */
+/** The tokens of a login were given back to the bank, or are about to be: only another login brings others. The message is for the recipient. */
+export class TokensGivenBack extends Error {
+  override readonly name = 'TokensGivenBack'
+}
+
+/**
+ * Keeps tokens under this id, sealed under their link's key, and has them ended at the bank unless a grant claims them in time.
+ * Throws `TokensGivenBack` for those that were kept before, and whose end has begun.
+ */
 export async function keepBankTokens(
   tx: Tx,
   place: BankTokenPlace,
   { key, tokens }: { key: LinkKey; tokens: BankTokens },
 ): Promise<void> {
-  await insertBankToken(tx, place, sealTokens(key, place.id, tokens))
-  await revokeUnlessClaimed(tx, place.bank, { token: place.id, delay_ms: limits.unclaimed_ms_max })
+  const kept = await insertBankToken(tx, place, sealTokens(key, place.id, tokens))
+  const end = await revokeUnlessClaimed(tx, place.bank, {
+    token: place.id,
+    delay_ms: limits.unclaimed_ms_max,
+  })
+  // Tokens without a row whose end is known were removed with their link.
+  const usable = kept === 'made' ? end === 'made' : kept === 'live' && end !== 'begun'
+  if (!usable) throw new TokensGivenBack('the bank login has ended: begin again')
 }
 
 function sealTokens(key: LinkKey, id: string, tokens: BankTokens) {

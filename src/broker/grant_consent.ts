@@ -58,7 +58,7 @@ interface Grant {
  * requested → active, at the customer's approval; or new terms for an active consent, which keeps its id: for the one that the
  * request replaces, and else for one of the same link, recipient, purpose and delivery. Returns the id of the consent that is
  * now active. Throws `Refusal`, which is recorded, when the bank's approval of the recipient does not stand or cover the
- * terms, and `CannotReplace`.
+ * terms, `CannotReplace`, and `TokensGivenBack` for an approval that came to nothing before.
  *
  * What the grant needs beside the ledger (link, key, bank tokens) is stored before, and gives no right to anything. Where no consent
  * comes to stand on the tokens, the outbox ends them at the bank, and removes a link that nothing else stands on: at once after a
@@ -100,7 +100,6 @@ export async function grantConsent(
     throw error
   })
   if (outcome.kind !== 'refused') return { consentId: active, at: outcome.at }
-  await giveBackTokens()
   // A consent that was decided already is the customer's second click, no attempt of the recipient's.
   if (!outcome.reason.startsWith('consent_'))
     await recordRefusal(broker, {
@@ -110,6 +109,8 @@ export async function grantConsent(
       reason: outcome.reason,
       consent: consentId,
     })
+  // Last, since an approval whose tokens are given back cannot be tried again.
+  await giveBackTokens()
   throw new Refusal(outcome.reason)
 }
 

@@ -5,6 +5,7 @@ import { authorizationResponse } from '../authorization/authorization_response.t
 import { issueCode } from '../authorization/code.ts'
 import type { BankLogin } from '../broker/bank_port.ts'
 import type { Broker } from '../broker/broker.ts'
+import { TokensGivenBack } from '../broker/bank_tokens.ts'
 import { CannotReplace } from '../broker/changed_consent.ts'
 import { declineConsent } from '../broker/decline_consent.ts'
 import { grantConsent } from '../broker/grant_consent.ts'
@@ -24,6 +25,9 @@ const answer_kept_ms = 60_000
 
 /** How long a second submit waits for the first to be through. */
 const answer_wait_ms = 4_000
+
+/** Why an approval comes to nothing for good: trying it again would not help. */
+const comesToNothing = [Refusal, CannotReplace, TokensGivenBack] as const
 
 /** What decisions are made with. */
 export interface Deciding {
@@ -131,7 +135,8 @@ export async function approve(
     }
     return authorizationResponse(authorization, pushed, { outcome: { code }, now: broker.now() })
   } catch (error) {
-    if (!(error instanceof Refusal || error instanceof CannotReplace)) throw error
+    if (!(error instanceof Error) || !comesToNothing.some((known) => error instanceof known))
+      throw error
     return decline(deciding, { request, login, why: error.message, event: 'refused' })
   }
 }

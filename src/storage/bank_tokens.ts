@@ -15,17 +15,23 @@ export interface BankTokenPlace {
   readonly linkId: string
 }
 
-/** Keeps tokens. Those that are kept under this id already stay. */
+/** Keeps tokens. Those that are kept under this id already stay: `live`, or `ended`, which they are too where another link has them. */
 export async function insertBankToken(
   tx: Tx,
   { bank, id, linkId }: BankTokenPlace,
   { sealed, expires }: Omit<StoredBankToken, 'id'>,
-): Promise<void> {
-  await tx.raw(
+): Promise<'made' | 'live' | 'ended'> {
+  const made = await tx.raw<{ rowCount: number }>(
     `insert into bank_tokens (bank_id, id, link_id, sealed, expires_at) values (?, ?, ?, ?, ?)
      on conflict do nothing`,
     [bank, id, linkId, sealed, new Date(expires)],
   )
+  if (made.rowCount === 1) return 'made'
+  const live = await tx.raw<{ rowCount: number }>(
+    'select from bank_tokens where bank_id = ? and id = ? and link_id = ? and ended_at is null',
+    [bank, id, linkId],
+  )
+  return live.rowCount === 1 ? 'live' : 'ended'
 }
 
 /** The tokens as they are now, with their row locked until the transaction ends; undefined once they have ended. */

@@ -6,6 +6,7 @@ import { consentValues, saveConsentSql } from './consent_row.ts'
 import { eraseLinksSql } from './erasures.ts'
 import { saveKeySql } from './ledger_keys.ts'
 import type { Effect, EffectOf } from './ledger_state.ts'
+import { notBegun } from './outbox.ts'
 
 /** A query in which `$1` is the bank, and the rest are these values. */
 interface Query<E> {
@@ -27,15 +28,19 @@ const queries: { readonly [Kind in Effect['kind']]: EffectQuery<EffectOf<Kind>> 
     text: saveConsentSql,
     values: consentValues,
     // What is new and sealed needs its link's key, which an erasure may have deleted since, and the bank's tokens, whose end at the
-    // bank may have begun. Then the transaction ends.
+    // bank may have begun. Then the transaction ends, and waits under the bank's lock for nobody who is talking to the bank.
     check: {
       when: ({ sealed }) => sealed !== undefined,
       text: `
-        with claimed as (
-          delete from outbox where bank_id = $1 and id = 'bank_token.revoke ' || $3 and done_at is null returning 1
+        with task as (
+          select id from outbox where bank_id = $1 and id = 'bank_token.revoke ' || $3 and ${notBegun} for update skip locked
+        ), claimed as (
+          delete from outbox o using task where o.bank_id = $1 and o.id = task.id returning 1
+        ), live as (
+          select from bank_tokens where bank_id = $1 and id = $3 and link_id = $2 and ended_at is null for key share skip locked
         )
         select must_be_one((select count(*) from link_keys where bank_id = $1 and link_id = $2)),
-          must_be_one((select count(*) from claimed))`,
+          must_be_one((select count(*) from claimed)), must_be_one((select count(*) from live))`,
       values: ({ record }) => [record.linkId, record.bankTokenId],
     },
   },

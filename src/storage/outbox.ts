@@ -28,24 +28,45 @@ export async function takeTask(
 /** Which task ends a bank's tokens there. */
 const revokeTask = (token: string): string => `bank_token.revoke ${token}`
 
-/** Has tokens ended at the bank after `delay_ms`, unless a grant claims them before. Asked again it counts from then. */
+/**
+ * Which tasks can still be put off, or dropped. One that is due may have been begun by a process that was killed before it noted
+ * so: then the bank knows, and nobody here does.
+ */
+export const notBegun = 'done_at is null and attempts = 0 and due_at > clock_timestamp()'
+
+/**
+ * Has tokens ended at the bank after `delay_ms`, unless a grant claims them before. Asked again it counts from then, and returns
+ * `put off`; once that may have begun it changes nothing, waits for nobody who has it in hand, and returns `begun`.
+ */
 export async function revokeUnlessClaimed(
   tx: Tx,
   bank: string,
   { token, delay_ms }: { token: string; delay_ms: number },
-): Promise<void> {
-  await tx.raw(
+): Promise<'made' | 'put off' | 'begun'> {
+  const made = await tx.raw<{ rowCount: number }>(
     `insert into outbox (bank_id, id, task, about, due_at)
-     values (?, ?, 'bank_token.revoke', ?, clock_timestamp() + make_interval(secs => ?))
-     on conflict (bank_id, id) do update set due_at = excluded.due_at where outbox.done_at is null`,
+     values (?, ?, 'bank_token.revoke', ?, clock_timestamp() + make_interval(secs => ?)) on conflict do nothing`,
     [bank, revokeTask(token), token, delay_ms / 1_000],
   )
+  if (made.rowCount === 1) return 'made'
+  const changed = await tx.raw<{ rowCount: number }>(
+    `with task as (
+       select bank_id, id from outbox where bank_id = ? and id = ? and ${notBegun} for update skip locked
+     )
+     update outbox o set due_at = clock_timestamp() + make_interval(secs => ?) from task
+     where o.bank_id = task.bank_id and o.id = task.id`,
+    [bank, revokeTask(token), delay_ms / 1_000],
+  )
+  return changed.rowCount === 1 ? 'put off' : 'begun'
 }
 
 /** Has what `revokeUnlessClaimed` put off done now. */
 export async function revokeNow(tx: Tx, bank: string, token: string): Promise<void> {
   await tx.raw(
-    `update outbox set due_at = clock_timestamp() where bank_id = ? and id = ? and done_at is null`,
+    `with task as (
+       select bank_id, id from outbox where bank_id = ? and id = ? and ${notBegun} for update skip locked
+     )
+     update outbox o set due_at = clock_timestamp() from task where o.bank_id = task.bank_id and o.id = task.id`,
     [bank, revokeTask(token)],
   )
 }

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { withClient } from '../../sandbox/postgres_database.ts'
 import { DoorUnavailable } from '../../src/broker/append.ts'
-import { limits } from '../../src/broker/bank_tokens.ts'
+import { limits, TokensGivenBack } from '../../src/broker/bank_tokens.ts'
 import type { Broker } from '../../src/broker/broker.ts'
+import { eraseLink } from '../../src/broker/erase_link.ts'
 import { grantConsent, type Approved } from '../../src/broker/grant_consent.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
 import { limits as outbox, workOutbox } from '../../src/broker/work_outbox.ts'
@@ -246,6 +247,128 @@ describe('a grant of which nobody knows what became', () => {
     const granting = grantConsent(late, await approval(customer))
     await expect(granting).rejects.toThrow(DoorUnavailable)
     expect(await kept(customer)).toMatchObject({ links: 1, keys: 1, tokens: 0 })
+  })
+})
+
+describe('an approval that is tried again once its tokens were given back', () => {
+  const begunAgain = (approved: Approved) =>
+    expect(grantConsent(broker, approved)).rejects.toThrow(TokensGivenBack)
+
+  it('has to begin again, and leaves nothing, when its link was removed with them', async () => {
+    const customer = randomUUID()
+    const approved = await approval(customer, { denied: true })
+    await expect(grantConsent(broker, approved)).rejects.toThrow('recipient not approved')
+    await begunAgain(approved)
+    await work()
+    expect(await kept(customer)).toEqual(nothing)
+    await begunAgain(approved)
+    expect(await kept(customer)).toEqual(nothing)
+    expect(await strays()).toEqual([])
+  })
+
+  it('has to begin again when its link stays for another consent', async () => {
+    const customer = randomUUID()
+    await grant(customer)
+    const approved = await approval(customer, { token: 'another' })
+    await expect(grantConsent(killed(), approved)).rejects.toThrow('killed')
+    await pass(limits.unclaimed_ms_max)
+    await work()
+    await begunAgain(approved)
+    expect(await kept(customer)).toMatchObject(whole)
+  })
+
+  it('has to begin again when the bank did not answer, and may have ended them', async () => {
+    const customer = randomUUID()
+    const approved = await approval(customer)
+    await expect(grantConsent(killed(), approved)).rejects.toThrow('killed')
+    await pass(limits.unclaimed_ms_max)
+    banks.silent = true
+    await work()
+    banks.silent = false
+    await begunAgain(approved)
+    await pass(outbox.backoff_ms_max)
+    await work()
+    expect(await kept(customer)).toEqual(nothing)
+  })
+
+  it('has to begin again when the customer was erased meanwhile', async () => {
+    const customer = randomUUID()
+    const consentId = await grant(customer)
+    const approved = await approval(customer, { token: 'another' })
+    await expect(grantConsent(killed(), approved)).rejects.toThrow('killed')
+    await eraseLink(broker, { bank: 'citi', consentId })
+    await begunAgain(approved)
+    expect(await kept(customer)).toEqual(nothing)
+    expect(await strays()).toEqual([])
+  })
+})
+
+describe('tokens that a process is giving back to the bank', () => {
+  /** Has the bank take its time over what is due, until `end` is called. */
+  async function holding() {
+    let end = () => {}
+    const ended = new Promise<void>((resolve) => (end = resolve))
+    const held = { working: Promise.resolve(0), end: () => end() }
+    await new Promise<void>((asked) => {
+      const revoke: Broker['bankPort']['revoke'] = (...of) => {
+        asked()
+        return ended.then(() => broker.bankPort.revoke(...of))
+      }
+      held.working = workOutbox({ ...broker, bankPort: { ...broker.bankPort, revoke } }, 'citi')
+    })
+    return held
+  }
+
+  it('are claimed by no grant, which fails at once and waits for nobody', async () => {
+    const customer = randomUUID()
+    const approved = await approval(customer)
+    const late = withDoor(async (bank, draft) => {
+      await pass(limits.unclaimed_ms_max)
+      const held = await holding()
+      const failed = await broker.door.append(bank, draft).catch((error: unknown) => error)
+      held.end()
+      await held.working
+      throw failed
+    })
+    const failed = await grantConsent(late, approved).catch((error: unknown) => error)
+    expect(failed).toMatchObject({ name: 'DoorUnavailable', cause: { code: 'CS002' } })
+    expect(await kept(customer)).toEqual(nothing)
+  })
+
+  it('are not waited for by an approval that is tried again', async () => {
+    const approved = await approval(randomUUID())
+    await expect(grantConsent(killed(), approved)).rejects.toThrow('killed')
+    await pass(limits.unclaimed_ms_max)
+    const held = await holding()
+    const tried = await grantConsent(broker, approved).catch((error: unknown) => error)
+    held.end()
+    await held.working
+    expect(tried).toBeInstanceOf(TokensGivenBack)
+  })
+})
+
+describe('a grant whose tokens ended while it waited', () => {
+  it.each([
+    ['by an erasure', 'update bank_tokens set ended_at = now() where link_id = $1'],
+    [
+      'since their task was given up',
+      `update outbox set attempts = 720 where about = (select id from bank_tokens where link_id = $1)`,
+    ],
+    [
+      'by a process that was killed before it noted so',
+      `update outbox set due_at = now() where about = (select id from bank_tokens where link_id = $1)`,
+    ],
+  ])('%s is not entered', async (_, change) => {
+    const customer = randomUUID()
+    const late = withDoor(async (bank, draft) => {
+      const [link] = await sql('select id from links where login_index = $1', [loginOf(customer)])
+      await sql(change, [link?.['id']])
+      return broker.door.append(bank, draft)
+    })
+    const approved = await approval(customer)
+    await expect(grantConsent(late, approved)).rejects.toThrow(DoorUnavailable)
+    const record = await findConsent(broker.db, 'citi', approved.consentId)
+    expect(record?.consent.state).toBe('requested')
   })
 })
 

@@ -522,6 +522,19 @@ describe('a second submit', () => {
     expect((await browser.press(page, 'approve')).status).toBe(303)
     expect(await stateOf(pushed)).toBe('active')
   })
+
+  it('after the bank has its tokens back sends the customer back to begin again', async () => {
+    const pushed = await app.push()
+    const { browser, page } = await disclosed(app, { pushed, customer: 'late' })
+    const { append } = app.broker.door
+    Object.assign(app.broker.door, { append: () => Promise.reject(new DoorUnavailable('test')) })
+    await browser.press(page, 'approve').finally(() => Object.assign(app.broker.door, { append }))
+    await app.rows(`update outbox set due_at = now() where done_at is null returning id`)
+    await workOutbox(app.broker, bank)
+    expect(app.banks.revoked).toContain('access of late')
+    expect(answerOf(await browser.press(page, 'approve'))).toMatchObject(denied)
+    expect(await stateOf(pushed)).toBe('declined')
+  })
 })
 
 describe('an approval that the bank’s approval of the recipient does not cover', () => {
