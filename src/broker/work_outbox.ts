@@ -53,7 +53,7 @@ async function workOne(broker: Broker, tx: Tx, bank: string): Promise<'done' | '
       bank,
       `${task.task} was given up after ${limits.attempts_max} attempts: ${failed.message}`,
     )
-    await letGo(tx, bank, task.about)
+    if (task.task === 'bank_token.revoke') await letGo(tx, bank, task.about)
   }
   return 'failed'
 }
@@ -76,8 +76,8 @@ const duties: Readonly<
     return failed
   },
   async 'link.remove'(_, tx, bank, { about }) {
-    await removeUnusedLink(tx, { bank, id: about })
-    return undefined
+    const outcome = await removeUnusedLink(tx, { bank, id: about })
+    return outcome === 'held' ? new Error('the link is held by a grant') : undefined
   },
 }
 

@@ -1,4 +1,5 @@
 import type { Tx } from './database.ts'
+import { allowIdle, lock_idle_ms } from './idle_limit.ts'
 import { random128 } from './ids.ts'
 import type { LinkKey, Vault } from './vault.ts'
 
@@ -88,19 +89,25 @@ async function findLink(
 /**
  * Removes a link on which nothing stands: no consent, whatever became of it, and no live tokens of the bank; with its key, and
  * with the browsers of a bank login that has no other link. Under the bank's lock, since a grant that waits there
- * makes a consent. A link that another transaction is about to use is left to that one.
+ * makes a consent, and under it no longer than the door may be. A link that another transaction is about to use stays, and
+ * `held` is returned: that one may come to nothing.
  */
 export async function removeUnusedLink(
   tx: Tx,
   { bank, id }: { bank: string; id: string },
-): Promise<void> {
-  await tx.raw('select from ledger_locks where bank_id = ? for update', [bank])
-  // A statement of its own: what the next one sees is newer than both locks.
-  const locked = await tx.raw<{ rowCount: number }>(
-    'select from links where bank_id = ? and id = ? for update skip locked',
-    [bank, id],
+): Promise<'done' | 'held'> {
+  await allowIdle(tx, lock_idle_ms)
+  const { rows } = await tx.raw<{ rows: { held: boolean }[] }>(
+    `with ledger as materialized (
+       select from ledger_locks where bank_id = :bank for update
+     ), locked as materialized (
+       select id from links where bank_id = :bank and id = :id and exists (select from ledger) for update skip locked
+     )
+     select not exists (select from locked) as held from links where bank_id = :bank and id = :id`,
+    { bank, id },
   )
-  if (locked.rowCount === 0) return
+  if (rows[0]?.held !== false) return rows[0] === undefined ? 'done' : 'held'
+  // A statement of its own: what it sees is newer than both locks.
   await tx.raw(
     `with unused as (
        select l.id, l.login_index from links l where l.bank_id = :bank and l.id = :id
@@ -117,6 +124,7 @@ export async function removeUnusedLink(
      delete from links l using unused where l.bank_id = :bank and l.id = unused.id`,
     { bank, id },
   )
+  return 'done'
 }
 
 interface LinkRow {

@@ -11,6 +11,7 @@ import { limits as outbox, workOutbox } from '../../src/broker/work_outbox.ts'
 import { findConsent } from '../../src/storage/consents.ts'
 import { inBank } from '../../src/storage/database.ts'
 import { rememberDevice } from '../../src/storage/devices.ts'
+import { allowIdle } from '../../src/storage/idle_limit.ts'
 import { random128 } from '../../src/storage/ids.ts'
 import { findOrInsertLink, loginIndexOf, removeUnusedLink } from '../../src/storage/links.ts'
 import { approveMessenger } from '../support/consents.ts'
@@ -401,6 +402,31 @@ describe('the link of a grant that is refused', () => {
       return link
     })
     expect((await find(customer)).id).toBe(found.id)
+  })
+
+  it('goes later when one that had found it comes to nothing', async () => {
+    const customer = randomUUID()
+    await expect(grant(customer, { denied: true })).rejects.toThrow()
+    const nobody = inBank(broker.db, 'citi', async (tx) => {
+      await findOrInsertLink(tx, broker.vault, profileOf(customer))
+      await work()
+      throw new Error('came to nothing')
+    })
+    await expect(nobody).rejects.toThrow('came to nothing')
+    await pass(outbox.backoff_ms_max)
+    await work()
+    expect(await kept(customer)).toEqual(nothing)
+  })
+
+  it('is removed under a lock that a stopped process holds no longer than the door would', async () => {
+    const { id } = await find(randomUUID())
+    const idle = await inBank(broker.askingDb, 'citi', async (tx) => {
+      await allowIdle(tx, outbox.task_idle_ms)
+      await removeUnusedLink(tx, { bank: 'citi', id })
+      const { rows } = await tx.raw<{ rows: object[] }>('show idle_in_transaction_session_timeout')
+      return rows
+    })
+    expect(idle).toEqual([{ idle_in_transaction_session_timeout: '2s' }])
   })
 
   it('is made anew for one that looks for it while it is removed', async () => {
