@@ -3,6 +3,7 @@ import { revokeConsent } from '../broker/revoke_consent.ts'
 import { embedNote } from '../ledger/embedded_note.ts'
 import { endUnusedTokens } from '../storage/bank_tokens.ts'
 import { inBank } from '../storage/database.ts'
+import { removeUnusedLinks } from '../storage/outbox.ts'
 import { lostConsents } from '../storage/rebuilt_consents.ts'
 import { addRestore, type Restore } from '../storage/restores.ts'
 
@@ -42,6 +43,7 @@ export async function resumeLedger(
   const unsigned = await broker.signer.sign(bank)
   await inBank(broker.db, bank, async (tx) => {
     await endUnusedTokens(tx, bank)
+    await removeUnusedLinks(tx, bank)
     await addRestore(tx, bank, { phase: 'finished', size, note })
   })
   return { size, ended, ...(unsigned === undefined ? {} : { unsigned }) }

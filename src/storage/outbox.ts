@@ -83,6 +83,19 @@ export async function removeLinkOf(tx: Tx, bank: string, token: string): Promise
   )
 }
 
+/** Has the links removed on which nothing stands: what they were made for is not in the ledger that a backup was joined to. */
+export async function removeUnusedLinks(tx: Tx, bank: string): Promise<void> {
+  await tx.raw(
+    `insert into outbox (bank_id, id, task, about)
+     select l.bank_id, 'link.remove ' || l.id, 'link.remove', l.id from links l
+     where l.bank_id = ?
+       and not exists (select from consents c where c.bank_id = l.bank_id and c.link_id = l.id)
+       and not exists (select from bank_tokens t where t.bank_id = l.bank_id and t.link_id = l.id and t.ended_at is null)
+     on conflict do nothing`,
+    [bank],
+  )
+}
+
 /** A task that is not to be done after all. */
 export async function dropTask(tx: Tx, bank: string, id: string): Promise<void> {
   await tx.raw('delete from outbox where bank_id = ? and id = ?', [bank, id])

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { withClient } from '../../sandbox/postgres_database.ts'
 import { DoorUnavailable } from '../../src/broker/append.ts'
@@ -14,6 +16,7 @@ import { rememberDevice } from '../../src/storage/devices.ts'
 import { allowIdle } from '../../src/storage/idle_limit.ts'
 import { random128 } from '../../src/storage/ids.ts'
 import { findOrInsertLink, loginIndexOf, removeUnusedLink } from '../../src/storage/links.ts'
+import { migrationsFolder } from '../../src/storage/migrate.ts'
 import { approveMessenger } from '../support/consents.ts'
 import { testDatabase, type TestDatabase } from '../support/database.ts'
 import { fakeBanks, type FakeBanks } from '../support/fake_banks.ts'
@@ -370,6 +373,30 @@ describe('a grant whose tokens ended while it waited', () => {
     await expect(grantConsent(late, approved)).rejects.toThrow(DoorUnavailable)
     const record = await findConsent(broker.db, 'citi', approved.consentId)
     expect(record?.consent.state).toBe('requested')
+  })
+})
+
+describe('what grants that came to nothing left before it was looked for', () => {
+  it('is found by the migration, and removed after the time that a grant has', async () => {
+    const [stands, waits, alone] = [randomUUID(), randomUUID(), randomUUID()]
+    await grant(stands)
+    for (const customer of [waits, alone])
+      await expect(grantConsent(killed(), await approval(customer))).rejects.toThrow('killed')
+    await sql('delete from outbox')
+    await sql(
+      `update bank_tokens set ended_at = now() where link_id = (select id from links where login_index = $1)`,
+      [loginOf(alone)],
+    )
+    await sql(await readFile(join(migrationsFolder, '0020_links.sql'), 'utf8'))
+    await work()
+    expect(await kept(alone)).toEqual(nothing)
+    expect(await kept(waits)).toMatchObject(whole)
+    await pass(limits.unclaimed_ms_max)
+    for (let done = 1; done > 0;) done = await work()
+    expect(await kept(waits)).toEqual(nothing)
+    expect(await kept(stands)).toMatchObject(whole)
+    expect(banks.revoked).not.toContain(`token of ${stands}`)
+    expect(banks.revoked).toContain(`token of ${waits}`)
   })
 })
 

@@ -7,6 +7,7 @@ import { withClient } from '../../sandbox/postgres_database.ts'
 import { eraseLink } from '../../src/broker/erase_link.ts'
 import { exportLedger } from '../../src/broker/export_ledger.ts'
 import { revokeConsent } from '../../src/broker/revoke_consent.ts'
+import { workOutbox } from '../../src/broker/work_outbox.ts'
 import { verifierCrypto as crypto } from '../../src/cli/verifier_crypto.ts'
 import { parsePolicy } from '../../src/merkle/policy.ts'
 import { formatVkey } from '../../src/merkle/vkey.ts'
@@ -62,7 +63,11 @@ beforeAll(async () => {
   await addEpochs(broker, bank.id, 300)
   await exportLedger(broker, bank.id, archive)
   await withClient(lost.ownerUrl, (client) => client.query(linkAlone))
+  await withClient(lost.ownerUrl, (client) => client.query(unentered))
   await writeBackup(broker, { place: backups, key })
+  await withClient(lost.ownerUrl, (client) =>
+    client.query(`delete from consents where link_id = 'unentered'`),
+  )
   late = await linkedConsent(broker, bank.id, { tokens })
   await linkedConsent(broker, bank.id, { tokens, customer: 'twice' })
   await release(broker, standing)
@@ -77,6 +82,14 @@ const linkAlone = `
   insert into links (bank_id, id, profile_index, login_index, recipient_sub, bank_sub, sealed)
     values ('citi', 'alone', sha256('profile'), sha256('login'), 'alone at the recipient', 'alone at the bank', 'sealed');
   insert into link_keys (bank_id, link_id, sealed) values ('citi', 'alone', 'sealed')`
+
+/** As a consent and its link are in a backup, of which the ledger that is left says nothing. Its tokens ended. */
+const unentered = `
+  insert into links (bank_id, id, profile_index, login_index, recipient_sub, bank_sub, sealed)
+    values ('citi', 'unentered', sha256('profile of it'), sha256('login of it'), 'its recipient', 'its bank', 'sealed');
+  insert into link_keys (bank_id, link_id, sealed) values ('citi', 'unentered', 'sealed');
+  insert into consents select (jsonb_populate_record(c, '{"id": "citi.unentered", "link_id": "unentered", "bank_token_id": null}')).*
+    from consents c where state = 'active' limit 1`
 
 afterAll(async () => {
   await broker.close()
@@ -216,8 +229,20 @@ describe('a restored ledger', () => {
     })
     for (const table of ['links', 'link_keys'])
       expect(await rowsOf(empty, `select count(*)::int as count from ${table}`)).toEqual([
-        { count: 3 },
+        { count: 4 },
       ])
+  })
+
+  it('removes a link that came back for nothing', async () => {
+    await restore()
+    await rowsOf(
+      empty,
+      `update outbox set due_at = now() + interval '1 hour' where task = 'bank_token.revoke'`,
+    )
+    expect(await workOutbox(restored, bank.id)).toBe(1)
+    const left = `select id from links where id = 'unentered' union all select link_id from link_keys where link_id = 'unentered'`
+    expect(await rowsOf(empty, left)).toEqual([])
+    expect(await rowsOf(empty, `select count(*)::int as count from links`)).toEqual([{ count: 3 }])
   })
 
   it('has no link of which the backup does not say whose consents it is behind', async () => {
