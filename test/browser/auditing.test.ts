@@ -93,6 +93,8 @@ inBrowser('the console, in a browser', () => {
     expect(await page.textContent('#q-is')).toContain('third_party: class')
     await page.keyboard.press('Enter')
     await page.waitForSelector('#results:focus')
+    // Until the answer is there, the list from before the search is.
+    await page.waitForSelector('td:has-text("data-trader")')
     await page.waitForSelector('#rows-verdict[data-outcome=verified]')
     expect(new URL(page.url()).search).toBe('?class=third_party&reason=class_denied')
     expect(await page.textContent('#announcer')).toMatch(/entries on this page/)
