@@ -22,9 +22,18 @@ export async function proveEntry(
   broker: Broker,
   { bank, index }: { bank: string; index: number },
 ): Promise<TlogProof | undefined> {
+  const signed = await checkpointOf(broker, { bank, index })
+  return signed && proofUnder(broker, bank, { index, signed })
+}
+
+/** The checkpoint over an entry, once there is one; undefined when there is no such entry. */
+async function checkpointOf(
+  broker: Broker,
+  { bank, index }: { bank: string; index: number },
+): Promise<SignedNote | undefined> {
   const ledger = await findLedger(broker.db, bank)
   if (ledger === undefined || index >= ledger.size) return undefined
-  return proofUnder(broker, bank, { index, signed: await checkpointOver(broker, bank, index) })
+  return checkpointOver(broker, bank, index)
 }
 
 /** The proof of an entry under a checkpoint that covers it. */
@@ -50,9 +59,8 @@ export async function proveWholeEntry(
   broker: Broker,
   { bank, index }: { bank: string; index: number },
 ): Promise<ProvenEntry | undefined> {
-  const ledger = await findLedger(broker.db, bank)
-  if (ledger === undefined || index >= ledger.size) return undefined
-  return proveWithEntry(broker, bank, { index, signed: await checkpointOver(broker, bank, index) })
+  const signed = await checkpointOf(broker, { bank, index })
+  return signed && proveWithEntry(broker, bank, { index, signed })
 }
 
 /** An entry with its proof under a checkpoint that covers it. */
